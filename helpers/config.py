@@ -1,0 +1,159 @@
+"""What a run is: its profile, its seed, its folders, and what the environment chose.
+
+Three variables choose, and nothing else is read from the environment here:
+AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the abstracts).
+"""
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+SEED = 236                                   # the number of the Stanford course this descends from
+DOMAINS = ("neurips", "shakespeare")         # the two corpora a model is fine-tuned on
+KINDS = (*DOMAINS, "random")                 # the three kinds of text every model scores
+MODELS = ("base", *DOMAINS)                  # a fine-tuned model bears its domain's name
+
+GPT2 = "openai-community/gpt2"
+NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
+# A hub repository can change under its name; a revision cannot. "main" is resolved to a commit
+# when it is fetched, and the manifest records that commit.
+REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e", NEURIPS_HUB: "main"}
+HUB_TIMEOUT = 4.0                            # seconds; longer than a slow answer, shorter than a reader's patience
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Everything that differs between a test run, a laptop and a GPU."""
+
+    name: str
+    base: str               # what AR_BASE means when it is not set
+    neurips: str            # what AR_NEURIPS means when it is not set
+    block: int              # tokens per training block: long enough for a speech or an abstract's argument
+    batch: int              # blocks per optimiser step: small, because adapting to a style needs many small steps
+    train_tokens: int       # tokens seen in training; 0 means one pass over all of them
+    learning_rate: float    # higher than for pretraining's end, far lower than for its start
+    held_out_bytes: int     # bytes of each domain's test split scored for bits per byte
+    strings: int            # evaluation strings per kind
+    sample_tokens: int      # tokens per sample that notebook 05 keeps
+
+
+PROFILES = {p.name: p for p in (
+    Profile("smoke", "tiny", "packaged", block=64, batch=4, train_tokens=5_120, learning_rate=3e-3,
+            held_out_bytes=4_000, strings=20, sample_tokens=24),
+    Profile("classroom", "auto", "auto", block=256, batch=2, train_tokens=98_304, learning_rate=3e-4,
+            held_out_bytes=40_000, strings=100, sample_tokens=200),
+    Profile("full", "auto", "auto", block=512, batch=16, train_tokens=0, learning_rate=1e-4,
+            held_out_bytes=200_000, strings=100, sample_tokens=200),
+)}
+
+
+def profile() -> Profile:
+    """The profile named by AR_PROFILE (default: classroom). ValueError for a name that is none."""
+    name = os.environ.get("AR_PROFILE") or "classroom"
+    if name not in PROFILES:
+        raise ValueError(f"AR_PROFILE={name!r} is not a profile; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def runs() -> Path:
+    """Where this profile keeps models, checkpoints and executed notebooks (not committed)."""
+    return ROOT / "runs" / profile().name
+
+
+def submission() -> Path:
+    """Where results go. The smoke profile keeps its own, so that a test never overwrites real ones."""
+    return runs() / "submission" if profile().name == "smoke" else ROOT / "submission"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A model or corpus that was asked for, what is used, and why they differ (`note`, or "")."""
+
+    asked: str
+    used: str               # "tiny", "packaged", a hub id, or an absolute path
+    revision: str | None = None
+    note: str = ""
+
+    @property
+    def label(self) -> str:
+        """A name fit for print: never an absolute path."""
+        return Path(self.used).name if os.path.isabs(self.used) else self.used
+
+    def record(self) -> dict:
+        """For the manifest."""
+        return asdict(self) | {"used": self.label, "asked": Path(self.asked).name if os.path.isabs(self.asked) else self.asked}
+
+
+def local_path(value: str) -> Path | None:
+    """`value` as an existing file or folder: absolute, or relative to the project's folder or to here."""
+    for start in (ROOT, Path.cwd()):
+        path = (start / Path(value).expanduser()).resolve()
+        if path.exists():
+            return path
+    return None
+
+
+def hub_problem(repo: str, kind: str) -> str:
+    """Why `repo` (a "model" or "dataset") cannot be had from the hub, in a few words; "" if it can."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+
+    if kind == "model" and isinstance(try_to_load_from_cache(repo, "model.safetensors", revision=REVISIONS.get(repo)), str):
+        return ""
+    try:
+        HfApi().repo_info(repo, repo_type=kind, revision=REVISIONS.get(repo), timeout=HUB_TIMEOUT)
+    except Exception as error:  # whatever the reason, the answer is the same: use what is packaged, and say why
+        return type(error).__name__
+    return ""
+
+
+def _choose(variable: str, default: str, kind: str, preferred: str, stand_in: str) -> Choice:
+    asked = os.environ.get(variable) or default
+    if asked in ("tiny", "packaged"):
+        return Choice(asked, asked)
+    if asked == "auto":
+        problem = hub_problem(preferred, kind)
+        if problem:
+            return Choice(asked, "packaged", note=f"{preferred} is neither cached nor to be had from the hub ({problem}): {stand_in} stands in.")
+        return Choice(asked, preferred, REVISIONS.get(preferred))
+    if path := local_path(asked):
+        return Choice(asked, str(path))
+    if asked.startswith((".", "/", "~")) or asked.count("/") > 1 or Path(asked).suffix in (".csv", ".jsonl", ".parquet", ".txt"):
+        raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder (paths are relative to the project's folder).")
+    repo = {"gpt2": GPT2}.get(asked, asked)
+    return Choice(asked, repo, REVISIONS.get(repo))
+
+
+@lru_cache(maxsize=None)
+def base() -> Choice:
+    """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a local folder.
+
+    FileNotFoundError for a path that does not exist.
+    """
+    return _choose("AR_BASE", profile().base, "model", GPT2, "the packaged SmolLM2-135M")
+
+
+@lru_cache(maxsize=None)
+def neurips() -> Choice:
+    """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a CSV, JSON Lines, Parquet or text file.
+
+    FileNotFoundError for a path that does not exist.
+    """
+    return _choose("AR_NEURIPS", profile().neurips, "dataset", NEURIPS_HUB, "the packaged collection, written for this project,")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the libraries a result depends on."""
+    return {name: version(name) for name in ("torch", "transformers", "datasets", "pandas", "matplotlib", "scikit-learn")}
+
+
+def describe() -> None:
+    """Print what this run uses; the first cell of every notebook that needs a model or a corpus."""
+    print(f"profile {profile().name} · base model {base().label} · abstracts {neurips().label} · seed {SEED}")
+    print(" · ".join(f"{name} {number}" for name, number in versions().items()))
+    for choice in (base(), neurips()):
+        if choice.note:
+            print(choice.note)

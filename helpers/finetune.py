@@ -1,0 +1,230 @@
+"""Adapt the base model to a domain with transformers' Trainer; find the result again next time.
+
+From a terminal: python -m helpers.finetune shakespeare
+"""
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import math
+import os
+import shutil
+import sys
+import time
+import types
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from IPython.display import display
+from tqdm.auto import tqdm
+from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers.modeling_outputs import CausalLMOutput
+from transformers.trainer_callback import PrinterCallback
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils import logging as transformers_logging
+
+from helpers import config, data, models, plots
+from helpers.models import LanguageModel
+
+CHUNK = 256             # positions whose logits exist at once; all of them at once would take gigabytes
+EVALUATIONS = 4         # held-out losses and checkpoints during a run
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Mean cross-entropy of hidden states through an output matrix, CHUNK positions at a time.
+
+    Equal to `F.cross_entropy(hidden @ weight.T, targets)`, but the logits of a chunk are turned into
+    gradients at once and thrown away, so that memory does not grow with positions × vocabulary.
+    hidden: (n, width); weight: (vocabulary, width); targets: (n,). The idea is in Wijmans et al. 2024,
+    "Cut Your Losses in Large-Vocabulary Language Models", section 4.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, weight, targets):
+        dtype = torch.get_autocast_dtype(hidden.device.type) if torch.is_autocast_enabled(hidden.device.type) else hidden.dtype
+        w, n = weight.to(dtype), len(targets)
+        need = hidden.requires_grad
+        total = hidden.new_zeros((), dtype=torch.float32)
+        grad_hidden = torch.empty_like(hidden) if need else None
+        grad_weight = torch.zeros_like(weight) if need else None
+        for i in range(0, n, CHUNK):
+            h, y = hidden[i:i + CHUNK].to(dtype), targets[i:i + CHUNK]
+            logits = F.linear(h, w).float()
+            total += F.cross_entropy(logits, y, reduction="sum")
+            if need:
+                slope = logits.softmax(-1)
+                slope[torch.arange(len(y), device=y.device), y] -= 1
+                slope = slope.div_(n).to(dtype)
+                grad_hidden[i:i + CHUNK] = slope @ w
+                grad_weight += slope.T @ h
+        ctx.save_for_backward(grad_hidden, grad_weight)
+        return total / n
+
+    @staticmethod
+    def backward(ctx, upstream):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * upstream, grad_weight * upstream, None
+
+
+def train_forward(self, input_ids, labels=None, **_):
+    """A model's forward for training: the loss alone, never the logits.
+
+    It replaces `model.forward` rather than `Trainer.compute_loss`, so that wrappers which synchronise
+    gradients between processes see an ordinary call of the model.
+    """
+    hidden = self.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
+    loss = ChunkedCrossEntropy.apply(hidden[:, :-1].flatten(0, 1), self.get_output_embeddings().weight, labels[:, 1:].flatten())
+    return CausalLMOutput(loss=loss)
+
+
+class Watch(TrainerCallback):
+    """A progress bar with tokens per second, a loss curve that redraws, and a stop when the loss breaks."""
+
+    def __init__(self, title: str, tokens_per_step: int, kept: Path):
+        self.title, self.tokens_per_step, self.kept = title, tokens_per_step, kept
+        self.history: list[dict] = []
+        self.picture = None
+
+    def on_train_begin(self, args, state, control, **_):
+        self.start, self.first = time.time(), state.global_step
+        if self.first:                                      # resumed: the curve so far is beside the checkpoint
+            print(f"Resuming from step {self.first} of {state.max_steps}.")
+            so_far = json.loads(self.kept.read_text(encoding="utf-8"))
+            self.history += [row for row in so_far if row["tokens"] <= self.first * self.tokens_per_step]
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.title, unit="step", leave=False)
+        if "ipykernel" in sys.modules:
+            self.picture = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def on_step_end(self, args, state, control, **_):
+        self.bar.update(1)
+        rate = (state.global_step - self.first) * self.tokens_per_step / (time.time() - self.start)
+        self.bar.set_postfix_str(f"{rate:,.0f} tokens/s")
+
+    def on_log(self, args, state, control, logs=None, **_):
+        loss = (logs or {}).get("loss", (logs or {}).get("eval_loss"))
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"The loss is {loss} at step {state.global_step}: try a lower learning rate.")
+        self.history.append({"tokens": state.global_step * self.tokens_per_step, "loss": loss,
+                             "split": "training" if "loss" in logs else "validation"})
+        if self.picture:
+            self.picture.update(plots.loss_curve(pd.DataFrame(self.history), self.title))
+
+    def on_save(self, args, state, control, **_):
+        self.kept.write_text(json.dumps(self.history), encoding="utf-8")
+
+    def on_train_end(self, args, state, control, **_):
+        self.bar.close()
+        if self.picture:                                    # the notebook draws the finished curve itself
+            self.picture.update({"text/plain": ""}, raw=True)
+
+
+def settings(domain: str) -> dict:
+    """Everything that decides what a fine-tuned model is: base, data, profile, seed."""
+    p = asdict(config.profile())
+    sizes = {k: p[k] for k in ("block", "batch", "train_tokens", "learning_rate")}
+    return {"base": config.base().record(), "sha256": data.provenance(domain)["sha256"], "seed": config.SEED, "recipe": 1} | sizes
+
+
+def _spare_the_kernel() -> None:
+    """Keep freed memory in the process (glibc only): half of a step on CPU was the system clearing pages."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-4, 0)     # M_MMAP_MAX: no mapping of its own for a large block
+        libc.mallopt(-1, -1)    # M_TRIM_THRESHOLD: never give memory back
+    except OSError:
+        pass
+
+
+def adapt(domain: str) -> pd.DataFrame:
+    """Fine-tune the base on "shakespeare" or "neurips", unless a model made so is there already.
+
+    The model is kept under runs/<profile>/models/<domain>; load it with `models.load(domain)`. Returns
+    the history: columns `tokens`, `loss` (nats per token) and `split`. An interrupted run resumes from its
+    last checkpoint. FloatingPointError if the loss is no longer a finite number.
+    """
+    folder, wanted = config.runs() / "models" / domain, settings(domain)
+    if (folder / "facts.json").exists():
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        if facts["settings"] == wanted:
+            return pd.DataFrame(facts["history"])
+    started = time.time()
+    if not torch.cuda.is_available():
+        _spare_the_kernel()
+    p, lm = config.profile(), models.load("base", dtype=torch.float32)
+    splits, block = data.splits(domain), min(config.profile().block, lm.context)
+    train = data.packed_blocks(splits["train"]["text"], lm.encode, lm.separator, block, seed=config.SEED)
+    valid = data.packed_blocks(splits["validation"]["text"], lm.encode, lm.separator, block, seed=config.SEED)
+    per_step = p.batch * block
+    steps = max(EVALUATIONS, (p.train_tokens or len(train) * block) // per_step)
+    checkpoints = config.runs() / "checkpoints" / domain
+    resume = _checkpoint(checkpoints, wanted)
+    arguments = TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=steps, per_device_train_batch_size=p.batch, per_device_eval_batch_size=p.batch,
+        learning_rate=p.learning_rate,
+        lr_scheduler_type="cosine",             # down to nothing: the last steps settle rather than wander
+        warmup_steps=max(1, steps // 20),       # Adam's first estimates are poor; small steps until they are not
+        weight_decay=0.1, adam_beta2=0.95,      # as in GPT-3 (Brown et al. 2020, appendix B): short memory suits short runs
+        max_grad_norm=1.0,                      # one odd batch must not undo the rest
+        optim="adamw_torch_fused",              # one pass over the weights instead of a dozen
+        bf16=models.fast_dtype() == torch.bfloat16,
+        eval_strategy="steps", save_strategy="steps", eval_steps=max(1, steps // EVALUATIONS), save_steps=max(1, steps // EVALUATIONS),
+        load_best_model_at_end=True, save_total_limit=1,
+        logging_steps=max(1, steps // 40), seed=config.SEED, use_cpu=not torch.cuda.is_available(),
+        report_to="none", disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), log_level="error",
+    )
+    set_seed(config.SEED)
+    lm.model.forward = types.MethodType(train_forward, lm.model)
+    lm.model.config.use_cache = False
+    watch = Watch(f"fine-tuning {config.base().label} on {domain}", per_step, checkpoints / "history.json")
+    trainer = Trainer(model=lm.model, args=arguments, train_dataset=train, eval_dataset=valid.select(range(min(len(valid), 4_096 // block))),
+                      callbacks=[watch])
+    trainer.remove_callback(PrinterCallback)
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        trainer.train(resume_from_checkpoint=resume)
+    finally:
+        if bars:
+            transformers_logging.enable_progress_bar()
+    del lm.model.forward
+    lm.model.config.use_cache = True
+    if trainer.is_world_process_zero():
+        models.save(lm.model, lm.tokenizer, folder, settings=wanted, base=config.base().record(), data=data.provenance(domain)["source"],
+                    steps=steps, seconds=round(time.time() - started), history=watch.history)
+        shutil.rmtree(checkpoints)
+    return pd.DataFrame(watch.history)
+
+
+def _checkpoint(folder: Path, wanted: dict) -> str | None:
+    """The last checkpoint made under these very settings; checkpoints of other settings are removed."""
+    mark = folder / "settings.json"
+    if not (mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == wanted):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        mark.write_text(json.dumps(wanted), encoding="utf-8")
+    return get_last_checkpoint(str(folder))
+
+
+def load_all() -> dict[str, LanguageModel]:
+    """The three models of the series, by name; those not fine-tuned yet are fine-tuned first."""
+    for domain in config.DOMAINS:
+        adapt(domain)
+    return {name: models.load(name) for name in config.MODELS}
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Fine-tune the base model on a domain.")
+    parser.add_argument("domain", choices=config.DOMAINS)
+    parser.add_argument("--profile", choices=config.PROFILES, default=config.profile().name)
+    chosen = parser.parse_args()
+    os.environ["AR_PROFILE"] = chosen.profile
+    config.describe()
+    curve = adapt(chosen.domain)
+    print(curve[curve.split == "validation"].to_string(index=False))

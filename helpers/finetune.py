@@ -10,7 +10,6 @@ import json
 import math
 import os
 import shutil
-import sys
 import time
 import types
 from dataclasses import asdict
@@ -19,19 +18,20 @@ from pathlib import Path
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from IPython import get_ipython
 from IPython.display import display
 from tqdm.auto import tqdm
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.modeling_outputs import CausalLMOutput
 from transformers.trainer_callback import PrinterCallback
 from transformers.trainer_utils import get_last_checkpoint
-from transformers.utils import logging as transformers_logging
 
 from helpers import config, data, models, plots
 from helpers.models import LanguageModel
 
 CHUNK = 256             # positions whose logits exist at once; all of them at once would take gigabytes
 EVALUATIONS = 4         # held-out losses and checkpoints during a run
+VALIDATION_TOKENS = 4_096   # enough to tell two checkpoints apart, few enough not to double the time
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -45,7 +45,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, hidden, weight, targets):
-        dtype = torch.get_autocast_dtype(hidden.device.type) if torch.is_autocast_enabled(hidden.device.type) else hidden.dtype
+        dtype = (torch.get_autocast_dtype(hidden.device.type) if torch.is_autocast_enabled(hidden.device.type)
+                 else hidden.dtype)
         w, n = weight.to(dtype), len(targets)
         need = hidden.requires_grad
         total = hidden.new_zeros((), dtype=torch.float32)
@@ -77,7 +78,8 @@ def train_forward(self, input_ids, labels=None, **_):
     gradients between processes see an ordinary call of the model.
     """
     hidden = self.base_model(input_ids=input_ids, use_cache=False).last_hidden_state
-    loss = ChunkedCrossEntropy.apply(hidden[:, :-1].flatten(0, 1), self.get_output_embeddings().weight, labels[:, 1:].flatten())
+    loss = ChunkedCrossEntropy.apply(hidden[:, :-1].flatten(0, 1), self.get_output_embeddings().weight,
+                                     labels[:, 1:].flatten())
     return CausalLMOutput(loss=loss)
 
 
@@ -93,10 +95,10 @@ class Watch(TrainerCallback):
         self.start, self.first = time.time(), state.global_step
         if self.first:                                      # resumed: the curve so far is beside the checkpoint
             print(f"Resuming from step {self.first} of {state.max_steps}.")
-            so_far = json.loads(self.kept.read_text(encoding="utf-8"))
+            so_far = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept.exists() else []
             self.history += [row for row in so_far if row["tokens"] <= self.first * self.tokens_per_step]
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.title, unit="step", leave=False)
-        if "ipykernel" in sys.modules:
+        if getattr(get_ipython(), "kernel", None):          # in a notebook, not in a terminal
             self.picture = display({"text/plain": ""}, raw=True, display_id=True)
 
     def on_step_end(self, args, state, control, **_):
@@ -126,13 +128,16 @@ class Watch(TrainerCallback):
 
 def settings(domain: str) -> dict:
     """Everything that decides what a fine-tuned model is: base, data, profile, seed."""
-    p = asdict(config.profile())
-    sizes = {k: p[k] for k in ("block", "batch", "train_tokens", "learning_rate")}
-    return {"base": config.base().record(), "sha256": data.provenance(domain)["sha256"], "seed": config.SEED, "recipe": 1} | sizes
+    profile, base = asdict(config.profile()), config.base().record()
+    return {
+        "base": [base["used"], base["revision"], base.get("files")],
+        "sha256": data.provenance(domain)["sha256"],
+        "seed": config.SEED,
+    } | {name: profile[name] for name in ("block", "batch", "train_tokens", "learning_rate")}
 
 
 def _spare_the_kernel() -> None:
-    """Keep freed memory in the process (glibc only): half of a step on CPU was the system clearing pages."""
+    """Keep freed memory in the process (glibc only): else much of a step is the system clearing pages."""
     try:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(-4, 0)     # M_MMAP_MAX: no mapping of its own for a large block
@@ -170,34 +175,36 @@ def adapt(domain: str) -> pd.DataFrame:
         learning_rate=p.learning_rate,
         lr_scheduler_type="cosine",             # down to nothing: the last steps settle rather than wander
         warmup_steps=max(1, steps // 20),       # Adam's first estimates are poor; small steps until they are not
-        weight_decay=0.1, adam_beta2=0.95,      # as in GPT-3 (Brown et al. 2020, appendix B): short memory suits short runs
+        weight_decay=0.1, adam_beta2=0.95,      # as in GPT-3 (Brown et al. 2020, appendix B):
+                                                # short memory suits short runs
         max_grad_norm=1.0,                      # one odd batch must not undo the rest
         optim="adamw_torch_fused",              # one pass over the weights instead of a dozen
         bf16=models.fast_dtype() == torch.bfloat16,
-        eval_strategy="steps", save_strategy="steps", eval_steps=max(1, steps // EVALUATIONS), save_steps=max(1, steps // EVALUATIONS),
-        load_best_model_at_end=True, save_total_limit=1,
-        logging_steps=max(1, steps // 40), seed=config.SEED, use_cpu=not torch.cuda.is_available(),
-        report_to="none", disable_tqdm=True, dataloader_pin_memory=torch.cuda.is_available(), log_level="error",
+        eval_strategy="steps", eval_steps=steps // EVALUATIONS,
+        save_strategy="steps", save_steps=steps // EVALUATIONS, save_total_limit=1,
+        load_best_model_at_end=True,            # the best on validation documents, not the last
+        eval_on_start=resume is None,           # where the base stands before it has learnt anything
+        logging_steps=max(1, steps // 24),
+        logging_nan_inf_filter=False,           # a broken loss must be seen, not averaged away
+        seed=config.SEED, use_cpu=not torch.cuda.is_available(), dataloader_pin_memory=torch.cuda.is_available(),
+        report_to="none", disable_tqdm=True, log_level="error",
     )
     set_seed(config.SEED)
     lm.model.forward = types.MethodType(train_forward, lm.model)
     lm.model.config.use_cache = False
     watch = Watch(f"fine-tuning {config.base().label} on {domain}", per_step, checkpoints / "history.json")
-    trainer = Trainer(model=lm.model, args=arguments, train_dataset=train, eval_dataset=valid.select(range(min(len(valid), 4_096 // block))),
-                      callbacks=[watch])
+    valid = valid.select(range(min(len(valid), VALIDATION_TOKENS // block)))
+    trainer = Trainer(model=lm.model, args=arguments, train_dataset=train, eval_dataset=valid, callbacks=[watch])
     trainer.remove_callback(PrinterCallback)
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        trainer.train(resume_from_checkpoint=resume)
-    finally:
-        if bars:
-            transformers_logging.enable_progress_bar()
+    models.quietly(trainer.train, resume_from_checkpoint=resume)
     del lm.model.forward
     lm.model.config.use_cache = True
     if trainer.is_world_process_zero():
-        models.save(lm.model, lm.tokenizer, folder, settings=wanted, base=config.base().record(), data=data.provenance(domain)["source"],
-                    steps=steps, seconds=round(time.time() - started), history=watch.history)
+        models.save(
+            lm.model, lm.tokenizer, folder, settings=wanted,
+            base=config.base().record(), data=data.provenance(domain)["source"],
+            steps=steps, seconds=round(time.time() - started), history=watch.history,
+        )
         shutil.rmtree(checkpoints)
     return pd.DataFrame(watch.history)
 

@@ -5,6 +5,7 @@ log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teach
 from __future__ import annotations
 
 import math
+from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
@@ -44,12 +45,14 @@ def _batches(lengths: list[int], batch_tokens: int) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int, progress: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int,
+               progress: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each sequence of ids, arrays (log-prob in nats, rank from 1) of its tokens after the first."""
     width = min(lm.context, WINDOW)
     jobs = [(s, *cut) for s, ids in enumerate(sequences) for cut in _windows(len(ids), width)]
     results = [(np.zeros(max(0, len(ids) - 1)), np.zeros(max(0, len(ids) - 1), dtype=int)) for ids in sequences]
-    with tqdm(total=len(jobs), desc=f"scoring under {lm.name}", unit="text", leave=False, delay=2, disable=not progress) as bar:
+    with tqdm(total=len(jobs), desc=f"scoring under {lm.name}", unit="text", leave=False, delay=2,
+              disable=not progress) as bar:
         for group in _batches([stop - start for _, start, stop, _ in jobs], batch_tokens):
             chosen = [jobs[i] for i in group]
             longest = max(stop - start for _, start, stop, _ in chosen)
@@ -91,18 +94,20 @@ def _sequences(lm: LanguageModel, texts: list[str], condition_on: str) -> list[l
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
-            raise ValueError(f"texts[{i}] has a lone surrogate at character {error.start}, which is no text; remove or replace it.") from None
+            raise ValueError(f"texts[{i}] has a lone surrogate at character {error.start}, which is no text; "
+                             "remove or replace it.") from None
     encoded = lm.encode(list(texts))
     return [[lm.separator, *ids] for ids in encoded] if condition_on == "bos" else encoded
 
 
-def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", batch_tokens: int = 2048, progress: bool = True) -> pd.DataFrame:
+def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", batch_tokens: int = 2048,
+          progress: bool = True) -> pd.DataFrame:
     """Log-likelihood of each text, one row a text in the order given.
 
     Columns `n_chars, n_bytes, n_tokens, log_likelihood` (nats). `condition_on="bos"` scores every token,
     the first given the document separator: a proper log-probability of the whole text. `"first_token"`
-    leaves the first token out, as the Stanford assignment does; it is then the log-probability of the
-    rest given that token, and texts with a rare first word look likelier than they are.
+    gives the model no separator and leaves the first token out, as the Stanford assignment does: the
+    log-probability of the rest given that token, which forgives a text its strange beginning.
     A text longer than 1,024 tokens is scored in full, in windows that overlap by half.
     ValueError, naming the text's position, for anything that is not text.
     """
@@ -120,7 +125,8 @@ def token_log_probs(lm: LanguageModel, text: str, *, condition_on: str = "bos") 
     """One text, token by token: `token_id, token` (its text), `log_prob` (nats) and `rank` (1 = likeliest)."""
     ids = _sequences(lm, [text], condition_on)[0]
     values, ranks = _score_ids(lm, [ids], WINDOW, progress=False)[0]
-    return pd.DataFrame({"token_id": ids[1:], "token": [lm.decode([i]) for i in ids[1:]], "log_prob": values, "rank": ranks})
+    return pd.DataFrame({"token_id": ids[1:], "token": [lm.decode([i]) for i in ids[1:]],
+                         "log_prob": values, "rank": ranks})
 
 
 def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame) -> pd.DataFrame:
@@ -128,24 +134,21 @@ def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame) -> pd.D
     parts = []
     for name, lm in models.items():
         scored = score(lm, list(strings.text))
-        parts.append(pd.concat([strings[["text_id", "domain"]].reset_index(drop=True), scored], axis=1).assign(model=name))
+        parts.append(pd.concat([strings[["text_id", "domain"]].reset_index(drop=True), scored], axis=1)
+                     .assign(model=name))
     return pd.concat(parts, ignore_index=True)
 
 
-def held_out(lm: LanguageModel, texts: list[str], n_bytes: int) -> pd.DataFrame:
-    """Scores of the first pieces of 2,000 characters of each text in turn, until `n_bytes` are scored.
+def held_out(lm: LanguageModel, texts: list[str], n_bytes: int, piece: int = 1000) -> pd.DataFrame:
+    """Scores of pieces of `piece` characters, one of each text in turn, until `n_bytes` are scored.
 
-    Pieces, so that a few plays and many abstracts are treated alike; `bits_per_byte` sums them up.
+    Pieces as long as an abstract, so that plays and abstracts are treated alike: a model that reads a
+    longer stretch has learnt its style from the stretch itself. `bits_per_byte` sums the scores up.
     """
-    queues = [[t[i:i + 2000] for i in range(0, len(t), 2000)] for t in texts]
-    pieces, total, depth = [], 0, 0
-    while total < n_bytes and any(depth < len(q) for q in queues):
-        for queue in queues:
-            if depth < len(queue) and total < n_bytes:
-                pieces.append(queue[depth])
-                total += len(queue[depth].encode("utf-8"))
-        depth += 1
-    return score(lm, pieces)
+    queues = [[t[i:i + piece] for i in range(0, len(t), piece)] for t in texts]
+    turns = [p for turn in zip_longest(*queues) for p in turn if p]
+    ends = np.cumsum([len(p.encode("utf-8")) for p in turns])
+    return score(lm, turns[:int(np.searchsorted(ends, n_bytes)) + 1])
 
 
 def bits_per_byte(scores: pd.DataFrame) -> float:

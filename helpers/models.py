@@ -66,7 +66,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def fast_dtype() -> torch.dtype:
     """bfloat16 where it is faster than float32, else float32.
 
@@ -88,7 +88,7 @@ def fast_dtype() -> torch.dtype:
     return torch.bfloat16 if seconds(torch.bfloat16) < seconds(torch.float32) / 1.3 else torch.float32
 
 
-def _quiet(load, *args, **kwargs):
+def quietly(load, *args, **kwargs):
     """Call `load` without the library's progress bars and warnings: loading takes a second."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
@@ -109,7 +109,8 @@ def _tiny() -> tuple:
     byte_level = Tokenizer(models.BPE(vocab={SEPARATOR: 0} | {c: i + 1 for i, c in enumerate(letters)}, merges=[]))
     byte_level.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     byte_level.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level, bos_token=SEPARATOR, eos_token=SEPARATOR, pad_token=SEPARATOR)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=byte_level, bos_token=SEPARATOR, eos_token=SEPARATOR,
+                                        pad_token=SEPARATOR)
     with torch.random.fork_rng():
         torch.manual_seed(config.SEED)
         model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=256, n_embd=48, n_layer=2, n_head=4,
@@ -145,7 +146,7 @@ def packaged_folder() -> Path:
 def save(model, tokenizer, folder: Path, **facts) -> None:
     """Write a model folder (safetensors), with `facts` in `facts.json`: the whole folder or nothing."""
     temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
-    _quiet(model.save_pretrained, temporary)
+    quietly(model.save_pretrained, temporary)
     tokenizer.save_pretrained(temporary)
     (temporary / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
     if folder.exists():
@@ -164,7 +165,8 @@ def load(which: str = "base", dtype: torch.dtype | None = None) -> LanguageModel
     if which in config.DOMAINS:
         where = config.runs() / "models" / which
         if not where.exists():
-            raise FileNotFoundError(f"No model fine-tuned on {which} yet: run its notebook (03 or 04), or `python -m helpers.finetune {which}`.")
+            raise FileNotFoundError(f"No model fine-tuned on {which} yet: "
+                                    f"run its notebook (03 or 04), or `python -m helpers.finetune {which}`.")
         facts = json.loads((where / "facts.json").read_text(encoding="utf-8"))
     elif which in ("base", "packaged", "tiny"):
         choice = config.base() if which == "base" else config.Choice(which, which)
@@ -177,6 +179,6 @@ def load(which: str = "base", dtype: torch.dtype | None = None) -> LanguageModel
         model, tokenizer = _tiny()
         model = model.to(dtype)
     else:
-        model = _quiet(AutoModelForCausalLM.from_pretrained, where, revision=revision or "main", dtype=dtype)
-        tokenizer = _quiet(AutoTokenizer.from_pretrained, where, revision=revision or "main")
+        model = quietly(AutoModelForCausalLM.from_pretrained, where, revision=revision or "main", dtype=dtype)
+        tokenizer = quietly(AutoTokenizer.from_pretrained, where, revision=revision or "main")
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)

@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import config, submission
+from helpers.submission import MEASURES
 
 # Okabe and Ito's palette for colour-blind readers; grey for what is no language at all.
 COLORS = {"neurips": "#0072B2", "shakespeare": "#D55E00", "random": "#7A7A7A", "base": "#333333", "other": "#009E73"}
@@ -24,7 +25,8 @@ MODEL_NAMES = {"base": "base model", "shakespeare": "fine-tuned on Shakespeare",
 FRAME = (-600.0, 0.0)           # nats; the frame of the original assignment's histograms
 STYLE = sns.axes_style("ticks") | sns.plotting_context("notebook") | {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold", "axes.titlesize": 13,
-    "axes.titlelocation": "left", "axes.labelsize": 11.5, "figure.dpi": 110, "savefig.dpi": 160, "font.family": ["DejaVu Sans"],
+    "axes.titlelocation": "left", "axes.labelsize": 11.5, "figure.dpi": 110, "savefig.dpi": 160,
+    "font.family": ["DejaVu Sans"],
     "axes.grid": True, "axes.grid.axis": "y", "grid.color": "#E6E6E6", "axes.axisbelow": True,
 }
 
@@ -53,16 +55,16 @@ def _values(scores: pd.DataFrame, measure: str, kind: str, model: str) -> np.nda
     return scores.loc[(scores.domain == kind) & (scores.model == model), measure].to_numpy()
 
 
-def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, models: Sequence[str] = ("base",), measure: str = "log_likelihood",
-              bins: int = 40, span: tuple[float, float] | None = None, density: bool = False, threshold: float | None = None,
-              title: str = "", ax: Axes | None = None) -> Figure:
+def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, models: Sequence[str] = ("base",),
+              measure: str = "log_likelihood", bins: int = 40, span: tuple[float, float] | None = None,
+              density: bool = False, threshold: float | None = None, title: str = "", ax: Axes | None = None) -> Figure:
     """Histograms of one measure over shared bins, one for each kind of text and model.
 
     The first model is filled, the others outlined; a dashed line marks each mean. `span` is the x-range
     (default: −600 to 0 for nats, else the data's). ValueError if nothing is left to draw.
     """
-    if measure not in submission.MEASURES:
-        raise ValueError(f"measure={measure!r}: choose one of {', '.join(submission.MEASURES)}.")
+    if measure not in MEASURES:
+        raise ValueError(f"measure={measure!r}: choose one of {', '.join(MEASURES)}.")
     groups = {(k, m): _values(scores, measure, k, m) for m in models for k in kinds}
     empty = [f"{k} under {m}" for (k, m), v in groups.items() if len(v) == 0]
     if empty or not groups:
@@ -70,7 +72,7 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
     every = np.concatenate(list(groups.values()))
     span = span or (FRAME if measure == "log_likelihood" else (every.min(), every.max()))
     edges = np.linspace(*span, bins + 1)
-    label, unit = submission.MEASURES[measure]
+    label, unit = MEASURES[measure]
 
     def draw(ax: Axes) -> None:
         for (kind, model), values in groups.items():
@@ -89,46 +91,47 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
     return _canvas(draw, ax)
 
 
+def _minus(value: float) -> str:
+    """A rounded number with a true minus sign, as the axes have."""
+    return f"{value:.0f}".replace("-", "−")
+
+
 def headline(scores: pd.DataFrame, kind: str, *, ax: Axes | None = None, xlabel: bool = True) -> Figure:
     """One of the three pictures of the mission, in the original's frame: strings counted over −600 to 0 nats.
 
     A domain's strings under the model fine-tuned on it (filled) and under the base (outlined); random
     letters under both fine-tuned models.
     """
-    shown = [(kind, "base")] if kind in config.DOMAINS else [(d, None) for d in config.DOMAINS]
-    series = ([(kind, COLORS[kind], True), ("base", COLORS["base"], False)] if kind in config.DOMAINS
-              else [("neurips", COLORS["neurips"], True), ("shakespeare", COLORS["shakespeare"], False)])
-    values = [_values(scores, "log_likelihood", kind, model) for model, _, _ in series]
+    models = (kind, "base") if kind in config.DOMAINS else config.DOMAINS
+    values = [_values(scores, "log_likelihood", kind, model) for model in models]
     means = [v.mean() for v in values]
     edges = np.arange(FRAME[0], FRAME[1] + 1, 12)
     if kind in config.DOMAINS:
-        title = f"{NAMES[kind]}: {means[0]:.0f} nats once fine-tuned on them, {means[1]:.0f} before"
+        title = f"{NAMES[kind]}: {_minus(means[0])} nats after fine-tuning, {_minus(means[1])} before"
     else:
-        title = f"{NAMES[kind]}: {means[0]:.0f} and {means[1]:.0f} nats, far from both kinds of language"
-    title = title.replace("-", "−")
+        text = min(_values(scores, "log_likelihood", d, m).mean() - mean
+                   for m, mean in zip(models, means) for d in config.DOMAINS)
+        title = (f"{NAMES[kind]}: {_minus(means[0])} and {_minus(means[1])} nats, "
+                 f"{abs(text):.0f} {'below' if text > 0 else 'above'} the nearest text")
 
     def draw(ax: Axes) -> None:
-        for (model, color, filled), v, mean in zip(series, values, means):
-            face = kind if kind in config.DOMAINS or not filled else "random"
-            if filled:
-                ax.hist(v, edges, color=COLORS[face], alpha=0.8)
-            else:
-                ax.hist(v, edges, histtype="step", color=color, linewidth=2)
-            ax.axvline(mean, color=COLORS[face] if filled else color, linestyle="--", linewidth=1.4)
         right = np.mean(means) < sum(FRAME) / 2             # write where the strings are not
         x = max(v.max() for v in values) + 18 if right else min(v.min() for v in values) - 18
-        for row, ((model, color, filled), mean) in enumerate(zip(series, means)):
-            text = f"{MODEL_NAMES[model]}: mean {mean:.0f}".replace("-", "−").replace("fine−tuned", "fine-tuned")
-            ink = COLORS[kind] if filled else color
-            ax.text(x, 0.9 - 0.15 * row, ("■ " if filled else "□ ") + text, transform=ax.get_xaxis_transform(), color=ink, fontsize=11.5,
-                    fontweight="bold", ha="left" if right else "right", va="top")
+        looks = ({"color": COLORS[kind], "alpha": 0.8}, {"histtype": "step", "color": COLORS["base"], "linewidth": 1.8})
+        for row, (model, v, mean, look) in enumerate(zip(models, values, means, looks)):
+            ax.hist(v, edges, **look)
+            ax.axvline(mean, color=look["color"], linestyle="--", linewidth=1.4)
+            ax.text(x, 0.92 - 0.15 * row, f"{'■□'[row]} {MODEL_NAMES[model]}: mean {_minus(mean)}",
+                    transform=ax.get_xaxis_transform(), color=look["color"], fontsize=11.5, fontweight="bold",
+                    ha="left" if right else "right", va="top",
+                    bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
         outside = sum(int(((v < FRAME[0]) | (v > FRAME[1])).sum()) for v in values)
         ax.set(xlim=FRAME, ylabel=f"strings (of {len(values[0])})", title=title)
         if xlabel:
             length = int(scores.n_chars.median())
-            ax.set_xlabel(f"log-likelihood of a string of {length} characters (nats)" + (f"; {outside} outside the frame" if outside else ""))
+            ax.set_xlabel(f"log-likelihood of a string of {length} characters (nats)"
+                          + (f"; {outside} outside the frame" if outside else ""))
 
-    del shown
     return _canvas(draw, ax)
 
 
@@ -145,24 +148,28 @@ def headlines(scores: pd.DataFrame) -> Figure:
 def loss_curve(history: pd.DataFrame, title: str = "", ax: Axes | None = None) -> Figure:
     """Training loss as it was logged and validation loss at each evaluation (nats per token, against tokens seen)."""
     def draw(ax: Axes) -> None:
-        for split, look in (("training", {"color": "#9A9A9A", "linewidth": 1.6}), ("validation", {"color": COLORS["other"], "marker": "o", "linewidth": 2.2})):
+        for split, look in (("training", {"color": "#9A9A9A", "linewidth": 1.6}),
+                            ("validation", {"color": COLORS["other"], "marker": "o", "linewidth": 2.2})):
             part = history[history.split == split]
             if len(part):
                 ax.plot(part.tokens / 1000, part.loss, **look)
                 end = part.iloc[-1]
-                ax.annotate(f"{split} {end.loss:.2f}", (end.tokens / 1000, end.loss), xytext=(8, 0), textcoords="offset points",
-                            color=look["color"], fontweight="bold", va="center", annotation_clip=False)
+                ax.annotate(f"{split} {end.loss:.2f}", (end.tokens / 1000, end.loss), xytext=(8, 0),
+                            textcoords="offset points", color=look["color"], fontweight="bold", va="center",
+                            annotation_clip=False)
         ax.set(xlabel="thousand tokens seen", ylabel="loss (nats per token)", title=title)
         ax.margins(x=0.02)
 
     return _canvas(draw, ax, (8.6, 3.4))
 
 
-def bars(table: pd.DataFrame, *, label: str, value: str, hue: str | None = None, xlabel: str = "", title: str = "", limit: int = 12, ax: Axes | None = None) -> Figure:
+def bars(table: pd.DataFrame, *, label: str, value: str, hue: str | None = None, xlabel: str = "", title: str = "",
+         limit: int = 12, ax: Axes | None = None) -> Figure:
     """Horizontal bars of `value`, one row a `label`, in the order of the table (first on top)."""
     def draw(ax: Axes) -> None:
         top = table if hue else table.head(limit)
-        sns.barplot(top, y=label, x=value, hue=hue, ax=ax, palette="colorblind" if hue else None, color=None if hue else COLORS["neurips"])
+        sns.barplot(top, y=label, x=value, hue=hue, ax=ax, palette="colorblind" if hue else None,
+                    color=None if hue else COLORS["neurips"])
         ax.grid(True, axis="x")
         ax.grid(False, axis="y")
         ax.set(xlabel=xlabel or value, ylabel="", title=title)
@@ -173,21 +180,25 @@ def bars(table: pd.DataFrame, *, label: str, value: str, hue: str | None = None,
     return _canvas(draw, ax, (8, 0.9 + (0.55 if hue else 0.3) * rows))
 
 
-def lines(table: pd.DataFrame, *, x: str, y: str, hue: str, xlabel: str, ylabel: str, title: str = "", ax: Axes | None = None) -> Figure:
+def lines(table: pd.DataFrame, *, x: str, y: str, hue: str, xlabel: str, ylabel: str, title: str = "",
+          log: bool = False, ax: Axes | None = None) -> Figure:
     """One line with dots for each value of `hue`, in that model's or kind's own colour where it has one."""
     def draw(ax: Axes) -> None:
         for name, part in table.groupby(hue, sort=False):
             ax.plot(part[x], part[y], marker="o", color=COLORS.get(name, None), label=MODEL_NAMES.get(name, name))
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-        ax.legend(frameon=False)
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear")
+        if table[hue].nunique() > 1:
+            ax.legend(frameon=False)
 
     return _canvas(draw, ax)
 
 
-def heat(table: pd.DataFrame, *, title: str = "", label: str = "", center: float | None = None, fmt: str = ".3f") -> Figure:
+def heat(table: pd.DataFrame, *, title: str = "", label: str = "", center: float | None = None,
+         fmt: str = ".3f") -> Figure:
     """A table of numbers as a heat map with the numbers written in."""
     def draw(ax: Axes) -> None:
-        sns.heatmap(table, annot=True, fmt=fmt, cmap="RdBu", center=center, ax=ax, cbar_kws={"label": label}, linewidths=1)
+        sns.heatmap(table, annot=True, fmt=fmt, cmap="RdBu", center=center, ax=ax, cbar_kws={"label": label},
+                    linewidths=1)
         ax.set(xlabel="", ylabel="", title=title)
         ax.tick_params(length=0)
         ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
@@ -215,8 +226,9 @@ def explore(scores: pd.DataFrame):
     kinds = [k for k in config.KINDS if k in set(scores.domain)]
     controls = {
         "kinds": w.SelectMultiple(options=[(NAMES[k], k) for k in kinds], value=kinds, description="Text", rows=3),
-        "models": w.SelectMultiple(options=[(MODEL_NAMES[m], m) for m in config.MODELS], value=["base"], description="Model", rows=3),
-        "measure": w.Dropdown(options=[(v[0], k) for k, v in submission.MEASURES.items()], description="Measure"),
+        "models": w.SelectMultiple(options=[(MODEL_NAMES[m], m) for m in config.MODELS], value=["base"],
+                                   description="Model", rows=3),
+        "measure": w.Dropdown(options=[(v[0], k) for k, v in MEASURES.items()], description="Measure"),
         "bins": w.IntSlider(40, 5, 120, description="Bins", continuous_update=False),
         "density": w.Checkbox(False, description="Density, not counts"),
         "threshold": w.FloatSlider(-250, min=-600, max=0, step=1, description="Threshold"),
@@ -232,9 +244,12 @@ def explore(scores: pd.DataFrame):
         if not kinds or not models:
             print("Choose at least one kind of text and one model.")
             return
-        display(histogram(scores, kinds=kinds, models=models, measure=measure, bins=bins, density=density, threshold=threshold))
-        share = pd.DataFrame({MODEL_NAMES[m]: shares_above(scores, threshold, model=m, measure=measure) for m in models})
-        display(share.loc[list(kinds)].rename(index=NAMES).style.format("{:.0%}").set_caption("Share above the threshold"))
+        display(histogram(scores, kinds=kinds, models=models, measure=measure, bins=bins, density=density,
+                          threshold=threshold))
+        share = pd.DataFrame({MODEL_NAMES[m]: shares_above(scores, threshold, model=m, measure=measure)
+                              for m in models})
+        display(share.loc[list(kinds)].rename(index=NAMES).style.format("{:.0%}")
+                .set_caption("Share above the threshold"))
 
     controls["measure"].observe(follow, "value")
     left = w.HBox([controls["kinds"], controls["models"], w.VBox([controls["measure"], controls["density"]])])
@@ -243,42 +258,78 @@ def explore(scores: pd.DataFrame):
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean of each measure by kind of text and model, in the series' order."""
-    table = scores.groupby(["domain", "model"])[list(submission.MEASURES)].mean()
+    table = scores.groupby(["domain", "model"])[list(MEASURES)].mean()
     order = pd.MultiIndex.from_product([config.KINDS, config.MODELS], names=["domain", "model"])
     return table.reindex(order).dropna()
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Log-likelihood histograms</title>
+<style>
+body {{ font-family: "DejaVu Sans", sans-serif; max-width: 56rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+table {{ border-collapse: collapse }} td, th {{ padding: .25rem .8rem; text-align: right }}
+.vega-bind {{ margin: .4rem 0 }} .vega-bind input[type=range] {{ width: 20rem }}
+</style>
+<h1>Which text does the model find likely?</h1>
+<p>{note}</p>
+<p>Two sliders stand below the figures: one sets the width of the bins, the other a threshold. The lower figure
+shows how much of each kind of text lies above the threshold.</p>
+{figures}
+<h2>Means</h2>
+{means}
+</html>
+"""
 
 
 def write_html(scores: pd.DataFrame, note: str) -> Path:
     """Write `submission/histograms.html`: the histograms with sliders, in one file that needs no network."""
     import altair as alt
 
-    table = scores.assign(kind=scores.domain.map(NAMES), model=scores.model.map(MODEL_NAMES))[["kind", "model", "log_likelihood"]].round(2)
+    table = scores.assign(kind=scores.domain.map(NAMES), model=scores.model.map(MODEL_NAMES))
+    table = table[["kind", "model", "log_likelihood"]].round(2)
     width = alt.param("binwidth", value=12, bind=alt.binding_range(min=4, max=60, step=2, name="Bin width (nats) "))
-    threshold = alt.param("threshold", value=-250, bind=alt.binding_range(min=-600, max=0, step=2, name="Threshold (nats) "))
-    model = alt.param("shown", value=MODEL_NAMES["base"], bind=alt.binding_radio(options=list(MODEL_NAMES.values()), name="Model "))
+    slider = alt.binding_range(min=-600, max=0, step=2, name="Threshold (nats) ")
+    threshold = alt.param("threshold", value=-250, bind=slider)
+    radio = alt.binding_radio(options=list(MODEL_NAMES.values()), name="Model ")
+    shown = alt.param("shown", value=MODEL_NAMES["base"], bind=radio)
     kinds = alt.selection_point(fields=["kind"], bind="legend", name="kinds")
-    color = alt.Color("kind:N", title="Text (click to show or hide)", sort=list(NAMES.values()),
-                      scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]), legend=alt.Legend(orient="top", labelLimit=300))
+    palette = alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES])
+    legend = alt.Legend(orient="top", labelLimit=300, title="Text (click to show one)")
     chosen = alt.Chart(table).transform_filter("datum.model == shown")
-    histograms = chosen.transform_calculate(left="floor(datum.log_likelihood / binwidth) * binwidth", right="datum.left + binwidth").transform_aggregate(
-        strings="count()", groupby=["kind", "left", "right"]).mark_bar(opacity=0.75).encode(
-        x=alt.X("left:Q", title="log-likelihood of a string (nats)", scale=alt.Scale(domain=list(FRAME), clamp=True)), x2="right:Q",
-        y=alt.Y("strings:Q", stack=None, title="strings"), color=color, opacity=alt.condition(kinds, alt.value(0.75), alt.value(0.0)),
-        tooltip=["kind:N", "left:Q", "right:Q", "strings:Q"])
-    rule = alt.Chart(pd.DataFrame({"x": [0]})).transform_calculate(at="threshold").mark_rule(strokeWidth=2).encode(x="at:Q")
-    shares = chosen.transform_calculate(above="datum.log_likelihood > threshold ? 1 : 0").transform_aggregate(
-        share="mean(above)", groupby=["kind"]).mark_bar().encode(
-        y=alt.Y("kind:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelLimit=200)),
-        x=alt.X("share:Q", title="share of strings above the threshold", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-        color=alt.Color("kind:N", legend=None, scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES])),
-        tooltip=["kind:N", alt.Tooltip("share:Q", format=".0%")])
-    figures = ((histograms + rule).properties(width=760, height=300).add_params(width, threshold, model, kinds) & shares.properties(width=760, height=90))
-    page = figures.configure_axis(labelFontSize=12, titleFontSize=13).configure_legend(labelFontSize=13, titleFontSize=13).to_html(inline=True)
-    means = summary(scores).reset_index().replace({"domain": NAMES, "model": MODEL_NAMES}).to_html(index=False, float_format="%.2f", border=0)
-    head = (f'<h1>Which text does the model find likely?</h1><p>{html.escape(note)}</p><p>Drag the sliders below the figure: one sets the width of the bins, '
-            "the other a threshold. The bars underneath show how much of each kind of text lies above it.</p>")
-    page = page.replace("<html>", '<html lang="en">', 1).replace("<head>", "<head><title>Log-likelihood histograms</title><style>body{font-family:'DejaVu Sans',sans-serif;"
-                        "max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222}table{border-collapse:collapse}td,th{padding:.25rem .8rem;text-align:right}"
-                        ".vega-bind{margin:.4rem 0}.vega-bind input[type=range]{width:20rem}</style>", 1)
-    page = page.replace("<body>", f"<body>{head}", 1).replace("</body>", f"<h2>Means</h2>{means}</body>", 1)
+    histograms = (
+        chosen.transform_calculate(left="floor(datum.log_likelihood / binwidth) * binwidth")
+        .transform_aggregate(strings="count()", groupby=["kind", "left"])
+        .transform_calculate(right="datum.left + binwidth", zero="0")
+        .mark_rect(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=alt.X("left:Q", title="log-likelihood of a string (nats)", scale=alt.Scale(domain=FRAME, clamp=True)),
+            x2="right:Q", y=alt.Y("strings:Q", title="strings"), y2="zero:Q",
+            color=alt.Color("kind:N", scale=palette, legend=legend),
+            opacity=alt.condition(kinds, alt.value(0.75), alt.value(0.0)),
+            tooltip=["kind:N", "left:Q", "right:Q", "strings:Q"],
+        )
+    )
+    rule = alt.Chart(pd.DataFrame({"x": [0]})).transform_calculate(at="threshold").mark_rule(strokeWidth=2)
+    shares = (
+        chosen.transform_calculate(above="datum.log_likelihood > threshold ? 1 : 0")
+        .transform_aggregate(share="mean(above)", groupby=["kind"])
+        .encode(
+            y=alt.Y("kind:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelLimit=200)),
+            x=alt.X("share:Q", title="share of strings above the threshold", axis=alt.Axis(format="%"),
+                    scale=alt.Scale(domain=[0, 1])),
+            text=alt.Text("share:Q", format=".0%"),
+            color=alt.Color("kind:N", legend=None, scale=palette),
+        )
+    )
+    figures = (histograms + rule.encode(x="at:Q")).properties(width=700, height=300)
+    lower = (shares.mark_bar() + shares.mark_text(align="left", dx=4)).properties(width=700, height=90)
+    both = figures.add_params(width, threshold, shown, kinds) & lower
+    both = both.configure_axis(labelFontSize=12, titleFontSize=13)
+    means = summary(scores).reset_index().replace({"domain": NAMES, "model": MODEL_NAMES})
+    means = means.rename(columns={"domain": "text"} | {k: f"{label} ({unit})" for k, (label, unit) in MEASURES.items()})
+    page = PAGE.format(note=html.escape(note), figures=both.to_html(inline=True, fullhtml=False),
+                       means=means.to_html(index=False, float_format="%.2f", border=0))
     return submission.write_text(config.submission() / "histograms.html", page)

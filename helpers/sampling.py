@@ -59,7 +59,8 @@ def _check(lm, prompts, n, max_new_tokens, temperature, top_k, top_p, horizon) -
     ids = [[lm.separator, *encoded] for encoded in lm.encode(list(prompts))]
     for i, prompt in enumerate(ids):
         if len(prompt) + max_new_tokens > lm.context:
-            raise ValueError(f"prompts[{i}] has {len(prompt)} tokens; with max_new_tokens={max_new_tokens} that is past the model's context of {lm.context}.")
+            raise ValueError(f"prompts[{i}] has {len(prompt)} tokens; with max_new_tokens={max_new_tokens} "
+                             f"that is past the model's context of {lm.context}.")
     return ids
 
 
@@ -84,8 +85,9 @@ def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tens
 
 
 @torch.inference_mode()
-def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens: int, temperature: float = 1.0, top_k: int = 0,
-           top_p: float = 1.0, temperature_horizon: int = 1, seed: int = config.SEED, progress: bool = True) -> list[Sample]:
+def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens: int, temperature: float = 1.0,
+           top_k: int = 0, top_p: float = 1.0, temperature_horizon: int = 1, seed: int = config.SEED,
+           progress: bool = True) -> list[Sample]:
     """`n` continuations of each prompt, in order, all drawn in one batch with a key-value cache.
 
     Each stops at the document separator or after `max_new_tokens`. An empty prompt starts from the
@@ -111,7 +113,8 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
     drawn: list[list[tuple[int, float, float]]] = [[] for _ in sequences]
     active = list(range(len(sequences)))
     lookahead = temperature_horizon == 2 and temperature > 0
-    for _ in tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", unit="token", leave=False, delay=2, disable=not progress):
+    for _ in tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", unit="token", leave=False, delay=2,
+                  disable=not progress):
         own = state.logits.log_softmax(-1)
         if lookahead:
             candidates, ahead = state.look_ahead(top_k)
@@ -121,7 +124,8 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
         else:
             shaped = reshape(state.logits, temperature, top_k, top_p)
         token = _draw(shaped, [streams[i] for i in active])
-        facts = zip(token.tolist(), own.gather(1, token[:, None])[:, 0].tolist(), shaped.gather(1, token[:, None])[:, 0].tolist())
+        facts = zip(token.tolist(), own.gather(1, token[:, None])[:, 0].tolist(),
+                    shaped.gather(1, token[:, None])[:, 0].tolist())
         going = []
         for row, (i, fact) in enumerate(zip(active, facts)):
             if fact[0] != lm.separator:
@@ -144,7 +148,7 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
 
 
 def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.Tensor:
-    """log Σ_x2 p(x2 | x1)^(1/T) over the top-k x2 of each candidate: (rows, candidates, vocabulary) → (rows, candidates)."""
+    """log Σ_x2 p(x2 | x1)^(1/T) over the top-k x2: (rows, candidates, vocabulary) → (rows, candidates)."""
     scaled = logits.log_softmax(-1) / temperature
     if 0 < top_k < scaled.shape[-1]:
         scaled = scaled.masked_fill(scaled < scaled.topk(top_k, dim=-1).values[..., -1:], -torch.inf)
@@ -160,7 +164,8 @@ class _State:
 
     def _forward(self, ids: torch.Tensor) -> None:
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1]:]
-        out = self.lm.model.base_model(input_ids=ids, attention_mask=self.mask, position_ids=positions, past_key_values=self.cache, use_cache=True)
+        out = self.lm.model.base_model(input_ids=ids, attention_mask=self.mask, position_ids=positions,
+                                       past_key_values=self.cache, use_cache=True)
         self.logits = self.lm.logits(out.last_hidden_state[:, -1])
 
     def _keep(self, rows: torch.Tensor) -> None:

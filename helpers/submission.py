@@ -105,5 +105,6 @@ def write_samples(samples: list[dict]) -> Path:
         settings = ", ".join(f"{k}={v}" for k, v in s["settings"].items())
         head = f"model {s['model']} (base {s['base']}) · {settings} · seed {s['seed']}"
         readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n[{s['prompt']}]{s['text']}\n")
-    write_text(folder / "samples.txt", "The prompt stands in square brackets; the model wrote what follows it.\n\n" + "\n".join(readable))
+    write_text(folder / "samples.txt",
+               "The prompt stands in square brackets; the model wrote what follows it.\n\n" + "\n".join(readable))
     return write_text(folder / "samples.jsonl", "\n".join(lines) + "\n")

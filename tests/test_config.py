@@ -1,0 +1,65 @@
+"""What the environment chooses, and what is said when it cannot be had."""
+import time
+
+import pytest
+
+from helpers import config
+
+
+@pytest.fixture(autouse=True)
+def fresh_choices():
+    config.base.cache_clear()
+    config.neurips.cache_clear()
+    yield
+    config.base.cache_clear()
+    config.neurips.cache_clear()
+
+
+def test_unknown_profile_names_the_choices(monkeypatch):
+    monkeypatch.setenv("AR_PROFILE", "huge")
+    with pytest.raises(ValueError, match="smoke, classroom, full"):
+        config.profile()
+
+
+def test_auto_without_a_hub_falls_back_and_says_why(monkeypatch):
+    monkeypatch.setenv("AR_PROFILE", "classroom")
+    monkeypatch.setenv("AR_BASE", "auto")
+    monkeypatch.setenv("AR_NEURIPS", "auto")
+    for choice in (config.base(), config.neurips()):
+        assert choice.used == "packaged"
+        assert "hub" in choice.note and "\n" not in choice.note
+        assert choice.record()["note"] == choice.note
+
+
+def test_a_hub_that_refuses_is_noticed_within_seconds(monkeypatch):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    start = time.time()
+    assert config.hub_problem("owner/none", "model")
+    assert time.time() - start < 3 * config.HUB_TIMEOUT
+
+
+@pytest.mark.parametrize("value", ["./none", "/nowhere/model", "abstracts.csv"])
+def test_a_missing_path_is_an_error_not_a_hub_id(monkeypatch, value):
+    monkeypatch.setenv("AR_NEURIPS", value)
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        config.neurips()
+
+
+def test_gpt2_is_pinned(monkeypatch):
+    monkeypatch.setenv("AR_BASE", "gpt2")
+    assert config.base().used == config.GPT2 and len(config.base().revision) == 40
+
+
+def test_labels_never_show_an_absolute_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("AR_BASE", str(tmp_path))
+    assert config.base().label == tmp_path.name
+    assert str(tmp_path.parent) not in str(config.base().record())
+
+
+def test_a_smoke_run_keeps_away_from_the_real_results(monkeypatch):
+    assert config.submission() == config.runs() / "submission"
+    monkeypatch.setenv("AR_PROFILE", "classroom")
+    assert config.submission() == config.ROOT / "submission"

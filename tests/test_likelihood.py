@@ -1,0 +1,95 @@
+"""Scores against transformers' own loss, and against themselves in another order and batch."""
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import likelihood, models
+
+TEXTS = ["To be, or not to be", "x", "that is the question. " * 5, "Ünïcödé 你好 \U0001f3ad", "a\x00b", "שלום עולם"]
+
+
+@pytest.fixture(scope="module")
+def lm():
+    return models.load("tiny", dtype=torch.float32)
+
+
+def reference(lm, text):
+    """transformers' mean loss over the tokens after the first, times their number."""
+    ids = torch.tensor([[lm.separator, *lm.encode([text])[0]]])
+    with torch.inference_mode():
+        return -lm.model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+
+
+def test_agrees_with_transformers(lm):
+    scored = likelihood.score(lm, TEXTS)
+    assert np.allclose(scored.log_likelihood, [reference(lm, t) for t in TEXTS], atol=1e-3)
+    assert scored.n_chars.tolist() == [len(t) for t in TEXTS]
+    assert scored.n_bytes.tolist() == [len(t.encode()) for t in TEXTS] == scored.n_tokens.tolist()
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
+def test_neither_batch_nor_order_matters(lm, batch_tokens):
+    forward = likelihood.score(lm, TEXTS).log_likelihood
+    backward = likelihood.score(lm, TEXTS[::-1], batch_tokens=batch_tokens).log_likelihood[::-1]
+    assert np.allclose(forward, backward, atol=1e-3)
+
+
+def test_first_token_left_out_is_transformers_loss_without_a_separator(lm):
+    scored = likelihood.score(lm, TEXTS, condition_on="first_token")
+    for text, got, n in zip(TEXTS, scored.log_likelihood, scored.n_tokens):
+        ids = torch.tensor(lm.encode([text]))
+        assert n == ids.shape[1] - 1
+        assert got == pytest.approx(-lm.model(ids, labels=ids).loss.item() * n if n else 0.0, abs=1e-3)
+
+
+def test_token_log_probs_add_up_and_ranks_agree(lm):
+    table = likelihood.token_log_probs(lm, TEXTS[0])
+    assert table.log_prob.sum() == pytest.approx(likelihood.score(lm, [TEXTS[0]]).log_likelihood[0], abs=1e-3)
+    assert "".join(table.token) == TEXTS[0]
+    with torch.inference_mode():
+        logits = lm.model(torch.tensor([[lm.separator, *lm.encode([TEXTS[0]])[0]]])).logits[0]
+    assert table["rank"].tolist() == [1 + int((logits[t] > logits[t, i]).sum()) for t, i in enumerate(table.token_id)]
+
+
+def test_windows_score_every_token_once_with_half_a_window_of_context():
+    for n in (1, 2, 9, 10, 11, 14, 15, 16, 100, 101):
+        seen = [start + p for start, stop, first in likelihood._windows(n, 10) for p in range(first, stop - start)]
+        assert seen == list(range(1, n))
+        assert all(stop - start <= 10 and (start == 0 or first >= 5)
+                   for start, stop, first in likelihood._windows(n, 10))
+
+
+def test_a_text_longer_than_the_context_is_scored_in_full(lm):
+    text = "The quality of mercy is not strained. " * 20
+    assert len(text) > 2 * lm.context
+    table = likelihood.token_log_probs(lm, text)
+    assert len(table) == len(text) and table.log_prob.lt(0).all()
+    start = likelihood.token_log_probs(lm, text[:200])
+    assert np.allclose(start.log_prob, table.log_prob[:200], atol=1e-3)
+
+
+def test_no_text_and_empty_text(lm):
+    assert len(likelihood.score(lm, [])) == 0
+    assert likelihood.score(lm, ["", "a"]).log_likelihood[0] == 0.0
+    assert likelihood.score(lm, ["a"], condition_on="first_token").log_likelihood[0] == 0.0
+
+
+@pytest.mark.parametrize("texts, message", [
+    (["fine", None], r"texts\[1\] is NoneType"),
+    (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1")])
+def test_what_is_not_text_is_named(lm, texts, message):
+    with pytest.raises(ValueError, match=message):
+        likelihood.score(lm, texts)
+
+
+def test_unknown_condition(lm):
+    with pytest.raises(ValueError, match="first_token"):
+        likelihood.score(lm, ["a"], condition_on="nothing")
+
+
+def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):
+    scored = likelihood.held_out(lm, TEXTS * 20, 3_000)
+    assert scored.n_bytes.sum() >= 3_000
+    assert likelihood.bits_per_byte(scored) == pytest.approx(math.log2(257), abs=0.3)

@@ -1,0 +1,45 @@
+"""Loading: the tiny model, a local GPT-2, the packaged SmolLM2, and what is missing."""
+import pytest
+import torch
+
+from helpers import config, data, likelihood, models
+
+
+def test_the_tiny_model_is_the_same_every_time_and_reads_any_text():
+    one, two = models.load("tiny"), models.load("tiny")
+    assert all(torch.equal(a, b) for a, b in zip(one.model.parameters(), two.model.parameters()))
+    text = "Ĝis morgaŭ — 你好\n\x00 \U0001f3ad"
+    assert one.decode(one.encode([text])[0]) == text
+    assert one.separator == 0 and one.separator not in one.encode([text])[0]
+
+
+def test_a_saved_model_comes_back_the_same(tmp_path):
+    lm = models.load("tiny", dtype=torch.float32)
+    models.save(lm.model, lm.tokenizer, tmp_path / "a folder é", base="tiny")
+    again = models.load(str(tmp_path / "a folder é"), dtype=torch.float32)
+    assert not list(tmp_path.glob(".*")) and not list(tmp_path.rglob("*.bin"))
+    one, two = (likelihood.score(m, ["To be, or not to be"]).log_likelihood[0] for m in (lm, again))
+    assert one == pytest.approx(two, abs=1e-4)
+
+
+def test_a_model_not_yet_made_says_how_to_make_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "runs", lambda: tmp_path)
+    with pytest.raises(FileNotFoundError, match="helpers.finetune neurips"):
+        models.load("neurips")
+
+
+def test_a_missing_package_says_how_to_install_it():
+    with pytest.raises(ModuleNotFoundError, match="--group packaged"):
+        data.package_file("no-such-package-as-this", ".md")
+
+
+def test_the_packaged_model_is_pretrained_and_is_converted_once(capsys):
+    """The one test on real weights: abstracts before plays before random letters, in the measured range."""
+    lm = models.load("packaged", dtype=torch.float32)
+    assert lm.separator == 0 and 130e6 < lm.parameters() < 140e6
+    folder = models.packaged_folder()
+    assert (folder / "model.safetensors").exists() and capsys.readouterr().out.count("Converting") == 1
+    strings = data.evaluation_strings(n=8)
+    means = likelihood.score(lm, list(strings.text), progress=False).log_likelihood.groupby(strings.domain).mean()
+    assert means["random"] < -350 < -250 < means["shakespeare"] < -100
+    assert means["random"] + 100 < means["neurips"] < -80

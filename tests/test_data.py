@@ -109,8 +109,8 @@ def test_harder_strings_have_the_right_length():
     strings = data.evaluation_strings(n=5)
     harder = data.harder_strings(strings)
     assert harder.groupby("domain").size().to_dict() == {
-        "neurips, words shuffled": 5, "shakespeare, words shuffled": 5, "python source": 5, "one word repeated": 5}
-    shuffled = harder[harder.domain == "neurips, words shuffled"].text.iloc[0]
+        "shuffled abstracts": 5, "shuffled plays": 5, "Python source": 5, "one word repeated": 5}
+    shuffled = harder[harder.domain == "shuffled abstracts"].text.iloc[0]
     assert (sorted(shuffled.split()) == sorted(strings.text.iloc[0].split())
             and shuffled.split() != strings.text.iloc[0].split())
 

@@ -88,7 +88,7 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
         outside = int(((every < span[0]) | (every > span[1])).sum())
         ax.set(xlim=span, xlabel=f"{label} ({unit})" + (f"; {outside} outside the frame" if outside else ""),
                ylabel="density" if density else f"strings (of {len(next(iter(groups.values())))} each)", title=title)
-        ax.legend(frameon=False, fontsize=9.5)
+        ax.legend(fontsize=9.5, facecolor="white", edgecolor="none", framealpha=0.9)
 
     return _canvas(draw, ax)
 

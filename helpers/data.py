@@ -162,10 +162,12 @@ def random_letters(n: int, length: int = 100, seed: int = config.SEED) -> list[s
     return ["".join(rng.choices(string.ascii_letters, k=length)) for _ in range(n)]
 
 
-def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED) -> list[tuple[str, int, str]]:
+def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED,
+                fewer: bool = False) -> list[tuple[str, int, str]]:
     """`n` strings of `length` characters from `docs`, as (doc_id, offset, text), none overlapping another.
 
-    Each starts at the start of a word. ValueError if the documents do not hold so many.
+    Each starts at the start of a word. If the documents do not hold so many: ValueError, or with `fewer`
+    as many as they hold.
     """
     rng, found = random.Random(seed), []
     for doc in docs:
@@ -175,20 +177,22 @@ def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED) -> 
             if start >= at and start + length <= len(doc["text"]):
                 found.append((doc["doc_id"], start, doc["text"][start:start + length]))
                 at = start + length
-    if len(found) < n:
+    if len(found) < n and not (fewer and found):
         raise ValueError(f"The documents hold {len(found)} strings of {length} characters; {n} were asked for. "
                          "Ask for fewer or shorter ones, or bring more text.")
-    return rng.sample(found, n)
+    return rng.sample(found, min(n, len(found)))
 
 
 def evaluation_strings(n: int | None = None, length: int = 100) -> pd.DataFrame:
     """The strings every model scores: `n` of each kind, `length` characters each, from the test splits.
 
-    Columns `text_id` (kind:document:offset), `domain` and `text`. `n` defaults to the profile's.
+    Columns `text_id` (kind:document:offset), `domain` and `text`. `n` defaults to the profile's number, or
+    to as many as a small corpus holds; ValueError if an `n` was asked for that it does not hold.
     """
-    n = n or config.profile().strings
+    fewer, n = n is None, n or config.profile().strings
     rows = [(f"{domain}:{doc}:{offset}", domain, text)
-            for domain in config.DOMAINS for doc, offset, text in cut_strings(splits(domain)["test"], n, length)]
+            for domain in config.DOMAINS
+            for doc, offset, text in cut_strings(splits(domain)["test"], n, length, fewer=fewer)]
     rows += [(f"random:{i:04d}:0", "random", text) for i, text in enumerate(random_letters(n, length))]
     return pd.DataFrame(rows, columns=["text_id", "domain", "text"])
 

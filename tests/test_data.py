@@ -99,6 +99,13 @@ def test_too_many_strings_is_an_error():
         data.evaluation_strings(n=100_000)
 
 
+def test_a_small_corpus_gives_as_many_long_strings_as_it_holds():
+    counts = data.evaluation_strings(length=900).groupby("domain").size()
+    assert 0 < counts["neurips"] <= counts["shakespeare"] == config.profile().strings
+    with pytest.raises(ValueError, match="were asked for"):
+        data.evaluation_strings(length=1_000_000)
+
+
 def test_random_letters_are_uniform_over_both_cases():
     text = "".join(data.random_letters(200))
     counts = pd.Series(list(text)).value_counts()

@@ -6,16 +6,23 @@ PIP := $(PY) -m pip install -q -c constraints.txt
 export AR_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test lab refresh clean
+.PHONY: help run test test-browser bench lab refresh clean
 
 help:               ## say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
 
 run: .venv/ready    ## run notebooks 01 to 08 and fill submission/ (PROFILE=smoke, classroom or full)
 	@$(PY) -m helpers
 
-test: .venv/ready   ## unit tests, and every notebook against its outputs, offline
+test: .venv/test    ## unit tests, and every notebook against its outputs, offline
 	@$(PY) -m pytest
+
+test-browser: .venv/test ## notebook 08 and histograms.html in a real Chromium (skipped where there is none)
+	@$(PIP) --group browser
+	@$(PY) -m pytest -m browser -rs tests/test_browser.py
+
+bench: .venv/ready  ## this project beside its peers, ratios from one run
+	@$(PY) -m benchmarks
 
 lab: .venv/ready    ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks
@@ -34,4 +41,8 @@ clean:              ## remove models, checkpoints and executed notebooks, but no
 	@$(PIP) torch
 	@$(PIP) -e .
 	@$(PY) -m pip install -q --no-deps --group packaged
+	@touch $@
+
+.venv/test: .venv/ready
+	@$(PIP) --group test
 	@touch $@

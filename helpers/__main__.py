@@ -42,6 +42,8 @@ def tidy(notebook) -> None:
         kept = []
         for output in cell.outputs:
             data = output.get("data", {})
+            if data.get("image/png"):
+                data.pop(WIDGET, None)                  # a widget that brings a picture of itself
             if kept and output.output_type == kept[-1].output_type == "stream" and output.name == kept[-1].name:
                 kept[-1].text += output.text            # one print, sent in two pieces
             elif output.output_type == "stream" or (WIDGET not in data and any(data.values())):

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from helpers import config
@@ -67,7 +68,7 @@ def read_scores(path: Path | None = None) -> pd.DataFrame:
 def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores with two columns more: `nats_per_token`, and `bits_per_byte` (−log₂ p per UTF-8 byte).
 
-    ValueError naming the column that is missing, or the column and row that is not a finite number.
+    ValueError naming the column that is missing, or the column and row whose value cannot be right.
     """
     missing = [c for c in SCORE_COLUMNS if c not in scores]
     if missing:
@@ -76,10 +77,17 @@ def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
         raise ValueError("The table of scores has no rows.")
     for column in ("n_chars", "n_bytes", "n_tokens", "log_likelihood"):
         number = pd.to_numeric(scores[column], errors="coerce")
-        bad = ~number.map(math.isfinite)
+        bad = ~np.isfinite(number)
         if bad.any():
-            row = bad.idxmax()
-            raise ValueError(f"Column {column}, row {row}: {scores[column][row]!r} is not a finite number.")
+            row = bad.to_numpy().argmax()
+            raise ValueError(f"Column {column}, row {row}: {scores[column].iloc[row]!r} is not a finite number.")
+        scores = scores.assign(**{column: number})
+    for column, good, wanted in (("model", scores.model.isin(config.MODELS), f"one of {', '.join(config.MODELS)}"),
+                                 ("n_bytes", scores.n_bytes > 0, "a text's length"),
+                                 ("n_tokens", scores.n_tokens > 0, "a text's length")):
+        if not good.all():
+            row = (~good).to_numpy().argmax()
+            raise ValueError(f"Column {column}, row {row}: {scores[column].iloc[row]!r} is not {wanted}.")
     return scores.assign(
         nats_per_token=scores.log_likelihood / scores.n_tokens,
         bits_per_byte=-scores.log_likelihood / math.log(2) / scores.n_bytes,

@@ -1,0 +1,8 @@
+"""Every benchmark, one after the other, each in a process of its own: make bench, or python -m benchmarks [name]."""
+import subprocess
+import sys
+
+NAMES = ("pictures",)
+
+for name in sys.argv[1:] or NAMES:
+    subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

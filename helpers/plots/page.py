@@ -1,0 +1,136 @@
+"""The histograms in one file that opens with a double-click: no kernel, no server, no network."""
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from helpers import config, submission
+from helpers.plots.histograms import FRAME, accepted, number
+from helpers.plots.style import COLORS, MODEL_NAMES, NAMES
+
+START, WIDTH = -250, 12         # nats: where the threshold slider and the bin width start
+
+PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Log-likelihood histograms</title>
+<style>
+body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
+       color: #222 }
+h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
+table { border-collapse: collapse } caption { text-align: left; padding-bottom: .4rem }
+td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e6e6e6 }
+td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
+.vega-embed { width: 100% } .vega-bindings { display: grid; grid-template-columns: repeat(3, auto); gap: .2rem 1.5rem }
+.vega-bind input[type=range] { width: 16rem; max-width: 90% } .vega-bind:nth-child(-n+2) { grid-column: 1 / -1 }
+</style>
+<h1>Which text does the model find likely?</h1>
+<p>@note@</p>
+<p>Each histogram counts strings by the log-likelihood one model gives them: further right is likelier. The
+controls below the figures set the bins and the threshold, and switch texts and models on and off. The bars on
+the right, and the table, say what share of each kind of text lies above the threshold. As a detector of language
+the model knows, a good threshold keeps the bars of real text long and the bar of random letters empty.</p>
+<div id="figure"></div>
+<h2>The same in numbers</h2>
+<table>
+<caption>Strings above a threshold of <span id="threshold">@threshold@</span> nats</caption>
+<thead><tr><th scope="col">model</th><th scope="col">text</th><th scope="col">strings</th>
+<th scope="col">mean (nats)</th><th scope="col">above</th><th scope="col">share above</th></tr></thead>
+<tbody id="numbers">@rows@</tbody>
+</table>
+<script>@library@</script>
+<script>
+const spec = @spec@;
+vegaEmbed("#figure", spec, {actions: false, renderer: "svg"}).then(({view}) => {
+  const show = (name, value) => {
+    document.getElementById("threshold").textContent = String(value).replace("-", "−");
+    for (const row of document.querySelectorAll("#numbers tr")) {
+      const scores = spec.datasets.scores.filter(s => s.model === row.cells[0].textContent
+                                                  && s.text === row.cells[1].textContent);
+      const above = scores.filter(s => s.nats > value).length;
+      row.cells[4].textContent = above;
+      row.cells[5].textContent = Math.round(100 * above / scores.length) + "%";
+    }
+  };
+  view.addSignalListener("threshold", show);
+  show("threshold", view.signal("threshold"));
+});
+</script>
+</html>
+"""
+
+
+def _spec(table: pd.DataFrame, models: list[str]) -> dict:
+    """The Vega-Lite figure: per model a row of histograms, and beside it the shares above the threshold."""
+    import altair as alt
+
+    width = alt.param("binwidth", value=WIDTH, bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "))
+    threshold = alt.param("threshold", value=START,
+                          bind=alt.binding_range(min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "))
+    switches, shown = [], {"text": [], "model": []}
+    for column, names in (("text", list(NAMES.values())), ("model", models)):
+        for i, name in enumerate(names):
+            switch = alt.param(f"{column}{i}", value=True, bind=alt.binding_checkbox(name=f"{name} "))
+            switches.append(switch)
+            shown[column].append(f"(datum.{column} === {json.dumps(name)} && {switch.name})")
+    colour = alt.Color("text:N", legend=None,
+                       scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]))
+    chosen = alt.Chart().transform_filter(" || ".join(shown["text"])).transform_filter(" || ".join(shown["model"]))
+    histograms = (
+        chosen.transform_calculate(left="floor(datum.nats / binwidth) * binwidth")
+        .transform_aggregate(strings="count()", groupby=["text", "model", "left"])
+        .transform_calculate(right="datum.left + binwidth", zero="0")
+        .mark_rect(stroke="white", strokeWidth=0.5, opacity=0.75, clip=True)
+        .encode(x=alt.X("left:Q", title="log-likelihood of a string (nats)", scale=alt.Scale(domain=FRAME),
+                        axis=alt.Axis(values=list(range(-600, 1, 100)), grid=False)),
+                x2="right:Q", y=alt.Y("strings:Q", title="strings"), y2="zero:Q", color=colour,
+                tooltip=["text:N", "model:N", "left:Q", "right:Q", "strings:Q"]))
+    rule = (chosen.transform_aggregate(groupby=["model"]).transform_calculate(at="threshold")
+            .mark_rule(strokeWidth=2).encode(x="at:Q"))
+    shares = (
+        chosen.transform_calculate(above="datum.nats > threshold ? 1 : 0")
+        .transform_aggregate(share="mean(above)", groupby=["text", "model"])
+        .encode(y=alt.Y("text:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelLimit=200)),
+                x=alt.X("share:Q", title="share above the threshold", scale=alt.Scale(domain=[0, 1.15]),
+                        axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False)),
+                text=alt.Text("share:Q", format=".0%"), color=colour))
+    data = alt.NamedData(name="scores")
+    header = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontSize=14, labelFontWeight="bold")
+    row = alt.Row("model:N", sort=models, header=header)
+    left = alt.layer(histograms, rule).properties(width=520, height=130).facet(data=data, row=row)
+    blank = alt.Header(title=None, labelOrient="top", labelExpr="' '", labelFontSize=14)
+    right = (alt.layer(shares.mark_bar(), shares.mark_text(align="left", dx=4))
+             .properties(width=190, height=130).facet(data=data, row=alt.Row("model:N", sort=models, header=blank)))
+    figure = (alt.hconcat(left, right).configure_axis(labelFontSize=12, titleFontSize=13)
+              .properties(description="Histograms of log-likelihood by model and kind of text.")).to_dict()
+    params = [p.param.to_dict() for p in (width, threshold, *switches)]
+    return figure | {"params": params, "datasets": {"scores": table.to_dict("records")}}
+
+
+def write_html(scores: pd.DataFrame, note: str) -> Path:
+    """Write `submission/histograms.html`: histograms, switches, sliders and a table, in one file, scores only.
+
+    note: what the scores are and what made them; shown at the top. ValueError for a bad table of scores.
+    """
+    import vl_convert
+
+    scores = submission.add_rates(scores)
+    models = [m for m in config.MODELS if m in set(scores.model)]
+    table = pd.DataFrame({"text": scores.domain.map(NAMES), "model": scores.model.map(MODEL_NAMES),
+                          "nats": scores.log_likelihood.round(2)})
+    kinds = [k for k in config.KINDS if k in set(scores.domain)]
+    means = scores.groupby(["model", "domain"]).log_likelihood.mean()
+    rows = "".join(
+        f"<tr><td>{MODEL_NAMES[model]}</td><td>{NAMES[kind]}</td><td>{row.likelier + row['not likelier']:.0f}</td>"
+        f"<td>{number(means[model, kind])}</td><td>{row.likelier:.0f}</td><td>{row.share:.0%}</td></tr>\n"
+        for (model, kind), row in accepted(scores, START, kinds=kinds, models=models).iterrows())
+    spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace("</", "<\\/")
+    page = PAGE
+    for name, value in (("note", html.escape(note)), ("threshold", number(START)), ("rows", rows), ("spec", spec),
+                        ("library", vl_convert.javascript_bundle().replace("</script", "<\\/script"))):
+        page = page.replace(f"@{name}@", value, 1)
+    return submission.write_text(config.submission() / "histograms.html", page)

@@ -6,7 +6,7 @@ PIP := $(PY) -m pip install -q -c constraints.txt
 export AR_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-browser bench lab refresh clean
+.PHONY: help run test test-browser test-peers bench lab refresh clean
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -20,6 +20,10 @@ test: .venv/test    ## unit tests, and every notebook against its outputs, offli
 test-browser: .venv/test ## notebook 08 and histograms.html in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser
 	@$(PY) -m pytest -m browser -rs tests/test_browser.py
+
+test-peers: .venv/test ## our scores beside those of lm-evaluation-harness and minicons (minutes)
+	@$(PIP) -e .[peers]
+	@$(PY) -m pytest -m peers -rs tests/test_peers.py
 
 bench: .venv/ready  ## this project beside its peers, ratios from one run
 	@$(PY) -m benchmarks

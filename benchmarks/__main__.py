@@ -2,7 +2,7 @@
 import subprocess
 import sys
 
-NAMES = ("pictures",)
+NAMES = ("pictures", "scoring")
 
 for name in sys.argv[1:] or NAMES:
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

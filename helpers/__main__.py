@@ -87,13 +87,13 @@ class Progress:
         self.weight, self.started = weight, time.time()
 
     def end(self) -> None:
-        self.done += self.weight
+        self.done = min(self.bar.total, self.done + self.weight)     # sums of parts can overshoot by a hair
         self.weight = 0.0
         self.bar.update(self.done - self.bar.n)
 
     def _tick(self) -> None:
         while not self.stopped.wait(1):
-            self.bar.n = self.done + min(self.weight, time.time() - self.started)
+            self.bar.n = min(self.bar.total, self.done + min(self.weight, time.time() - self.started))
             self.bar.refresh()
 
     def __enter__(self) -> Progress:

@@ -1,6 +1,7 @@
 """A domain's corpus: documents, splits by document, packed blocks, and the fixed evaluation strings."""
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import json
@@ -17,6 +18,8 @@ from datasets import Dataset, DatasetDict, load_dataset
 from helpers import config
 
 CORPUS = Path(__file__).parent / "corpus" / "neurips_style.jsonl"
+GERMAN = Path(__file__).parent / "corpus" / "german.txt"
+NEAR = "scikit-learn docstrings"        # a set so like the abstracts that telling it apart is hard for anyone
 SHUFFLED = {"neurips": "shuffled abstracts", "shakespeare": "shuffled plays"}
 PASSAGE_WORDS = 15      # a run of this many words in two documents is no coincidence
 
@@ -183,6 +186,13 @@ def cut_strings(docs: Dataset, n: int, length: int, seed: int = config.SEED,
     return rng.sample(found, min(n, len(found)))
 
 
+def domain_strings(domain: str, split: str, n: int, length: int = 100, fewer: bool = False) -> pd.DataFrame:
+    """Strings of a domain's split as a table, `text_id` (kind:document:offset), `domain`, `text`; see `cut_strings`."""
+    rows = [(f"{domain}:{doc}:{offset}", domain, text)
+            for doc, offset, text in cut_strings(splits(domain)[split], n, length, fewer=fewer)]
+    return pd.DataFrame(rows, columns=["text_id", "domain", "text"])
+
+
 def evaluation_strings(n: int | None = None, length: int = 100) -> pd.DataFrame:
     """The strings every model scores: `n` of each kind, `length` characters each, from the test splits.
 
@@ -190,18 +200,51 @@ def evaluation_strings(n: int | None = None, length: int = 100) -> pd.DataFrame:
     to as many as a small corpus holds; ValueError if an `n` was asked for that it does not hold.
     """
     fewer, n = n is None, n or config.profile().strings
-    rows = [(f"{domain}:{doc}:{offset}", domain, text)
-            for domain in config.DOMAINS
-            for doc, offset, text in cut_strings(splits(domain)["test"], n, length, fewer=fewer)]
-    rows += [(f"random:{i:04d}:0", "random", text) for i, text in enumerate(random_letters(n, length))]
-    return pd.DataFrame(rows, columns=["text_id", "domain", "text"])
+    parts = [domain_strings(domain, "test", n, length, fewer) for domain in config.DOMAINS]
+    letters = random_letters(n, length)
+    ids = [f"random:{i:04d}:0" for i in range(n)]
+    parts.append(pd.DataFrame({"text_id": ids, "domain": "random", "text": letters}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _library_source() -> Dataset:
+    """Modules of Python's standard library, as they are."""
+    modules = ("argparse", "ast", "csv", "heapq", "inspect", "textwrap", "threading", "zipfile")
+    library = Path(sysconfig.get_path("stdlib"))
+    found = [p for m in modules for p in (library / f"{m}.py", library / m / "__init__.py") if p.exists()]
+    return Dataset.from_dict({"doc_id": [p.stem for p in found],
+                              "text": [p.read_text(encoding="utf-8") for p in found]})
+
+
+def _docstring_prose() -> Dataset:
+    """Paragraphs of plain prose from scikit-learn's docstrings, read without importing it: no markup, no code."""
+    rows = []
+    for path in package_file("scikit-learn", ".py"):
+        if "tests" in path.parts or "sklearn" not in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+                prose = (ast.get_docstring(node) or "").split("\nParameters\n")[0]
+                for paragraph in re.split(r"\n\s*\n", prose):
+                    text = " ".join(paragraph.split())
+                    if len(text) > 200 and not re.search(r">>>|::|\.\. |--|==|[`*|]", text):
+                        rows.append((f"{path.stem}.{len(rows)}", text))
+    return Dataset.from_dict(dict(zip(("doc_id", "text"), zip(*rows))))
+
+
+def _german() -> Dataset:
+    """German prose written for this project."""
+    return Dataset.from_dict({"doc_id": ["german"], "text": [GERMAN.read_text(encoding="utf-8")]})
 
 
 def harder_strings(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
-    """Sets that are harder to tell from a domain than random letters, in the form of `evaluation_strings`.
+    """Sets from neither domain, harder than random letters; as many strings of each as `strings` has of a domain.
 
-    "shuffled abstracts" and "shuffled plays" reorder the words of each evaluation string; "Python source" is cut
-    from the standard library; "one word repeated" repeats one word of a domain string.
+    `strings` and the result are in the form of `evaluation_strings`; everything is seeded. The sets:
+    "shuffled abstracts" and "shuffled plays" (the words of each evaluation string in random order), "Python
+    source" (the standard library), "German prose" (written for this project), "one word repeated" and "one line
+    repeated" (a word or the opening of an evaluation string, over and over), and a near one, "scikit-learn
+    docstrings": technical prose on the subject of the abstracts.
     """
     rng, rows = random.Random(config.SEED), []
     prose = strings[strings.domain.isin(config.DOMAINS)]
@@ -209,13 +252,11 @@ def harder_strings(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
         words = text.split()
         rows.append((f"shuffled:{text_id}", SHUFFLED[domain], " ".join(rng.sample(words, len(words)))))
     n = len(prose) // len(config.DOMAINS)
-    modules = ("argparse", "ast", "csv", "heapq", "inspect", "textwrap", "threading", "zipfile")
-    library = Path(sysconfig.get_path("stdlib"))
-    found = [p for m in modules for p in (library / f"{m}.py", library / m / "__init__.py") if p.exists()]
-    source = Dataset.from_dict({"doc_id": [p.stem for p in found],
-                                "text": [p.read_text(encoding="utf-8") for p in found]})
-    rows += [(f"python:{doc}:{offset}", "Python source", text) for doc, offset, text in cut_strings(source, n, length)]
+    for name, key, docs in (("Python source", "python", _library_source()), ("German prose", "german", _german()),
+                            (NEAR, "sklearn", _docstring_prose())):
+        rows += [(f"{key}:{doc}:{offset}", name, text) for doc, offset, text in cut_strings(docs, n, length)]
     for i, text in enumerate(rng.sample(list(prose.text), n)):
-        word = max(text.split(), key=len)
-        rows.append((f"repeated:{i:04d}:0", "one word repeated", (f"{word} " * length)[:length]))
+        for name, key, unit in (("one word repeated", "word", max(text.split(), key=len)),
+                                ("one line repeated", "line", " ".join(text.split()[:5]))):
+            rows.append((f"{key}:{i:04d}:0", name, (f"{unit} " * length)[:length]))
     return pd.DataFrame(rows, columns=["text_id", "domain", "text"])

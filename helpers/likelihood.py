@@ -10,6 +10,7 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from helpers.models import LanguageModel
@@ -45,9 +46,9 @@ def _batches(lengths: list[int], batch_tokens: int) -> list[list[int]]:
 
 
 @torch.inference_mode()
-def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int,
-               progress: bool) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each sequence of ids, arrays (log-prob in nats, rank from 1) of its tokens after the first."""
+def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int, progress: bool,
+               ranked: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each sequence of ids, arrays (log-prob in nats, rank from 1 if `ranked`) of its tokens after the first."""
     width = min(lm.context, WINDOW)
     jobs = [(s, *cut) for s, ids in enumerate(sequences) for cut in _windows(len(ids), width)]
     results = [(np.zeros(max(0, len(ids) - 1)), np.zeros(max(0, len(ids) - 1), dtype=int)) for ids in sequences]
@@ -57,11 +58,11 @@ def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int,
             chosen = [jobs[i] for i in group]
             longest = max(stop - start for _, start, stop, _ in chosen)
             ids = torch.full((len(chosen), longest), lm.separator)
-            mask = torch.zeros((len(chosen), longest), dtype=torch.long)
             for row, (s, start, stop, _) in enumerate(chosen):
                 ids[row, :stop - start] = torch.tensor(sequences[s][start:stop])
-                mask[row, :stop - start] = 1
-            hidden = lm.hidden(input_ids=ids.to(lm.device), attention_mask=mask.to(lm.device), use_cache=False)
+            # A causal model never looks to the right, where the padding is, so no mask is needed; and nothing
+            # asks what follows the last token.
+            hidden = lm.hidden(input_ids=ids[:, :max(1, longest - 1)].to(lm.device), use_cache=False)
             # Only real, scored positions reach the vocabulary, whose product costs as much as many layers.
             where = [(row, p) for row, (_, start, stop, first) in enumerate(chosen) for p in range(first, stop - start)]
             if where:
@@ -71,10 +72,12 @@ def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int,
                 values, ranks = [], []
                 for a in range(0, len(states), HEAD_ROWS):
                     logits = lm.logits(states[a:a + HEAD_ROWS])
-                    wanted = logits.gather(1, targets[a:a + HEAD_ROWS, None])
-                    values.append((wanted[:, 0] - logits.logsumexp(-1)).double().cpu())
-                    ranks.append(1 + (logits > wanted).sum(-1).cpu())
-                values, ranks = torch.cat(values).numpy(), torch.cat(ranks).numpy()
+                    wanted = targets[a:a + HEAD_ROWS]
+                    values.append(-F.cross_entropy(logits, wanted, reduction="none").double().cpu())
+                    if ranked:
+                        ranks.append(1 + (logits > logits.gather(1, wanted[:, None])).sum(-1).cpu())
+                values = torch.cat(values).numpy()
+                ranks = torch.cat(ranks).numpy() if ranked else np.zeros(len(values), dtype=int)
                 at = 0
                 for s, start, stop, first in chosen:
                     count = stop - start - first
@@ -100,7 +103,7 @@ def _sequences(lm: LanguageModel, texts: list[str], condition_on: str) -> list[l
     return [[lm.separator, *ids] for ids in encoded] if condition_on == "bos" else encoded
 
 
-def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", batch_tokens: int = 2048,
+def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", batch_tokens: int = 1024,
           progress: bool = True) -> pd.DataFrame:
     """Log-likelihood of each text, one row a text in the order given.
 
@@ -124,7 +127,7 @@ def score(lm: LanguageModel, texts: list[str], *, condition_on: str = "bos", bat
 def token_log_probs(lm: LanguageModel, text: str, *, condition_on: str = "bos") -> pd.DataFrame:
     """One text, token by token: `token_id, token` (its text), `log_prob` (nats) and `rank` (1 = likeliest)."""
     ids = _sequences(lm, [text], condition_on)[0]
-    values, ranks = _score_ids(lm, [ids], WINDOW, progress=False)[0]
+    values, ranks = _score_ids(lm, [ids], WINDOW, progress=False, ranked=True)[0]
     return pd.DataFrame({"token_id": ids[1:], "token": [lm.decode([i]) for i in ids[1:]],
                          "log_prob": values, "rank": ranks})
 

@@ -116,7 +116,10 @@ def test_harder_strings_have_the_right_length():
     strings = data.evaluation_strings(n=5)
     harder = data.harder_strings(strings)
     assert harder.groupby("domain").size().to_dict() == {
-        "shuffled abstracts": 5, "shuffled plays": 5, "Python source": 5, "one word repeated": 5}
+        "shuffled abstracts": 5, "shuffled plays": 5, "Python source": 5, "German prose": 5, data.NEAR: 5,
+        "one word repeated": 5, "one line repeated": 5}
+    line = harder[harder.domain == "one line repeated"].text.iloc[0]
+    assert line.count(" ".join(line.split()[:3])) > 1
     shuffled = harder[harder.domain == "shuffled abstracts"].text.iloc[0]
     assert (sorted(shuffled.split()) == sorted(strings.text.iloc[0].split())
             and shuffled.split() != strings.text.iloc[0].split())

@@ -76,6 +76,19 @@ def test_no_text_and_empty_text(lm):
     assert likelihood.score(lm, ["a"], condition_on="first_token").log_likelihood[0] == 0.0
 
 
+def test_only_separators_and_a_single_token_are_texts_too(lm):
+    separator = lm.decode([lm.separator])
+    scored = likelihood.score(lm, [separator * 3, "a", "\x00"])
+    assert scored.n_tokens.tolist() == [3, 1, 1] and scored.log_likelihood.lt(0).all()
+
+
+def test_cost_grows_with_length_and_not_with_its_square(lm):
+    """A text ten times as long takes about ten times the windows, each of the same size."""
+    def work(n):
+        return sum(stop - start for start, stop, _ in likelihood._windows(n, lm.context))
+    assert work(10_000) < 2.1 * 10_000 and work(1_000_000) < 101 * work(10_000)
+
+
 @pytest.mark.parametrize("texts, message", [
     (["fine", None], r"texts\[1\] is NoneType"),
     (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1")])

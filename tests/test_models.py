@@ -43,3 +43,23 @@ def test_the_packaged_model_is_pretrained_and_is_converted_once(capsys):
     means = likelihood.score(lm, list(strings.text), progress=False).log_likelihood.groupby(strings.domain).mean()
     assert means["random"] < -350 < -250 < means["shakespeare"] < -100
     assert means["random"] + 100 < means["neurips"] < -80
+
+
+def test_products_in_bf16_hardly_move_a_score():
+    """Measured: 0.07 % in the mean, 0.5 % at most per text; rounded to bf16 as a whole, a model is off by 0.3 and 2."""
+    strings = data.evaluation_strings(n=6)
+    exact, fast = (likelihood.score(models.load("packaged", dtype=dtype), list(strings.text), progress=False)
+                   .log_likelihood for dtype in (torch.float32, torch.bfloat16))
+    off = (fast - exact) / exact.abs()
+    assert 0 < off.abs().max() < 0.01 and abs(fast.mean() / exact.mean() - 1) < 0.003
+
+
+def test_a_model_with_products_in_bf16_still_answers_as_usual():
+    lm = models.load("tiny", dtype=torch.bfloat16)
+    ids = torch.tensor([[0, 5, 6, 7]])
+    with torch.inference_mode():
+        logits = lm.model(ids).logits
+        again = lm.logits(lm.hidden(input_ids=ids))
+        written = lm.model.generate(ids, max_new_tokens=3, do_sample=False, pad_token_id=0)
+    assert logits.dtype == again.dtype == torch.float32 and torch.allclose(logits, again, atol=0.05)
+    assert written.shape[1] <= 7 and lm.dtype == torch.bfloat16

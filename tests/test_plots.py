@@ -212,3 +212,13 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
     spec = json.loads(page.split("const spec = ")[1].split(";\nvegaEmbed")[0])
     assert len(spec["datasets"]["scores"]) == len(scores)
     assert all(set(row) == {"text", "model", "nats"} for row in spec["datasets"]["scores"])     # scores only
+
+
+def test_the_token_strip_escapes_and_marks_every_band():
+    table = pd.DataFrame({"token": ["<b>", " &", "\n", "x"], "log_prob": [-0.5, -3.0, -6.0, -12.0],
+                          "rank": [1, 11, 1000, 50_000]})
+    text = plots.token_strip({"<model>": table}).data
+    assert "&lt;b&gt;" in text and "<b>&lt;model&gt;</b>: 21.5 nats" in text and "50,000 · 12.0" in text
+    lines = {"none", "2px dotted #333", "2px dashed #333", "4px double #111"}
+    boxes = re.findall(r"border-bottom:([^;]+);", text)
+    assert boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"] and set(boxes[4:]) == lines

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import config, submission
+from helpers import config, data, submission
 
 FOLDER = Path(__file__).resolve().parents[1] / "submission"
 FILES = ("neurips.png", "shakespeare.png", "random.png", "histograms.png", "histograms.html", "likelihoods.csv",
@@ -46,15 +46,34 @@ def test_the_claims_follow_from_the_scores(scores):
         assert claim["holds"] == (claim["interval"][0] > 0)
 
 
-def test_the_picture_of_the_mission(scores):
-    base = scores[scores.model == "base"].groupby("domain")[["log_likelihood", "bits_per_byte"]].mean()
-    if base.bits_per_byte[list(config.DOMAINS)].max() >= 2.5:
+def skip_if_untrained(scores):
+    bits = scores[scores.model == "base"].groupby("domain").bits_per_byte.mean()
+    if bits[list(config.DOMAINS)].max() >= 2.5:
         pytest.skip("the base of the last run is not a pretrained one")
+
+
+def test_the_picture_of_the_mission(scores):
+    skip_if_untrained(scores)
+    base = scores[scores.model == "base"].groupby("domain")[["log_likelihood", "bits_per_byte"]].mean()
     assert base.log_likelihood["neurips"] > base.log_likelihood["shakespeare"] > base.log_likelihood["random"]
     assert base.log_likelihood["random"] < -350
     real = read("manifest.json")["data"]["neurips"]["choice"]["used"] != "packaged"
     for domain, mark in (("shakespeare", 0.15), ("neurips", 0.08 if real else 0)):
         assert read("metrics.json")["gain_bits_per_byte"][f"{domain} on {domain}"]["gain"] >= mark
+
+
+def test_one_detector_holds_where_raw_likelihood_fails(scores):
+    metrics = read("metrics.json")
+    skip_if_untrained(scores)
+    assert all(metrics["auroc"][d]["raw log-likelihood"]["random"] >= 0.999 for d in config.DOMAINS)
+    assert metrics["classifier"]["100"] >= 0.98
+    worst = metrics["worst_case"]["density of states"]["auroc"]
+    assert worst > metrics["worst_case"]["raw log-likelihood"]["auroc"] + 0.5
+    for domain in config.DOMAINS:
+        own = {name: v for name, v in metrics["auroc"][domain]["density of states"].items() if name != data.NEAR}
+        assert min(own.values()) >= worst
+    if read("manifest.json")["data"]["neurips"]["choice"]["used"] != "packaged":
+        assert worst >= 0.95
 
 
 def test_the_manifest_says_what_was_used():

@@ -1,6 +1,8 @@
 """Curves, bars and heat maps, each from a table."""
 from __future__ import annotations
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -64,7 +66,7 @@ def heat(table: pd.DataFrame, *, title: str = "", span: tuple[float, float] | No
     import seaborn as sns
 
     low, high = span or (None, None)
-    table = table.rename(columns=lambda name: str(name).replace(" on ", " on\n"))
+    table = table.rename(columns=lambda name: textwrap.fill(str(name), 15))
 
     def draw(ax: Axes) -> None:
         sns.heatmap(table, annot=True, fmt=".3f", cmap="RdBu_r" if low_is_good else "RdBu", vmin=low, vmax=high,
@@ -74,4 +76,4 @@ def heat(table: pd.DataFrame, *, title: str = "", span: tuple[float, float] | No
         ax.tick_params(length=0)
         ax.set_yticks(ax.get_yticks(), ax.get_yticklabels(), rotation=0)
 
-    return canvas(draw, None, (3.2 + 1.7 * table.shape[1], 1.2 + 0.45 * table.shape[0]))
+    return canvas(draw, None, (2.6 + 1.4 * table.shape[1], 1.3 + 0.42 * table.shape[0]))

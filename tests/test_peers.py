@@ -1,0 +1,67 @@
+"""Our scores beside those of two scorers we did not write: lm-evaluation-harness and minicons.
+
+No text here is longer than the context: the harness scores such a text in windows that overlap by one token,
+ours overlap by half, minicons has none, so each would rightly give another number.
+"""
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks import scoring
+from helpers import data, likelihood, models
+
+pytestmark = pytest.mark.peers
+PACKAGES = {"lm-eval": "lm_eval", "minicons": "minicons"}
+BATCH = 8
+# Where a tokenizer, a byte count or a padded batch could go wrong. The tiny model sees 256 bytes at most.
+AWKWARD = {
+    "emoji": ["\U0001f3ad", "Exit \U0001f43b, pursued \U0001f3c3\u200d\u2642\ufe0f", "\U0001f468\u200d\U0001f469\u200d"
+              "\U0001f467\u200d\U0001f466 \U0001f1eb\U0001f1f7 \U0001f44b\U0001f3fd", "\U0001f600" * 25],
+    "right to left": ["שלום עולם", "להיות או לא להיות, זאת השאלה", "أكون أو لا أكون، ذلك هو السؤال",
+                      "Hamlet said: \u202b\u05dc\u05d4\u05d9\u05d5\u05ea\u202c, then left.", "בודק abc 123 עברית"],
+    "other": ["x", " ", "\n\n\n", " a space before", "a space after ", "Ünïcödé e\u0301 你好，世界", "a\x00b", "\t\r\n",
+              "  two  spaces  ", "To be, or not to be. " * 10],
+}
+
+
+@pytest.fixture(scope="module", params=PACKAGES)
+def peer(request):
+    pytest.importorskip(PACKAGES[request.param], reason=f"{request.param} is missing: make test-peers installs it")
+    return scoring.PEERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def strings():
+    """Columns `domain` (the kind) and `text`: 100 of each of the three kinds, and the harder kinds."""
+    parts = [data.evaluation_strings(100), data.harder_strings(data.evaluation_strings(10))]
+    awkward = pd.DataFrame([(kind, text) for kind, texts in AWKWARD.items() for text in texts],
+                           columns=["domain", "text"])
+    return pd.concat([*parts, awkward], ignore_index=True)[["domain", "text"]]
+
+
+@pytest.fixture(scope="module", params=["tiny", "packaged"])
+def ours(request, strings):
+    """A model in fp32, the only precision in which a thousandth of a nat means anything, and our scores."""
+    lm = models.load(request.param, dtype=torch.float32)
+    return lm, likelihood.score(lm, list(strings.text), progress=False).log_likelihood.to_numpy()
+
+
+def test_agrees_with_the_peer_on_every_kind(peer, ours, strings):
+    lm, scores = ours
+    apart = np.abs(np.array(peer(lm)(list(strings.text), BATCH)) - scores)
+    worst = pd.Series(apart).groupby(strings.domain).max()
+    print(worst.to_string())
+    assert worst.max() < 1e-3, f"nats apart, at most, by kind:\n{worst.to_string()}"
+
+
+def test_the_separator_is_what_both_condition_on(peer, ours):
+    """A peer that left it out, or took another, would miss the first token's own log-probability."""
+    lm, _ = ours
+    first = likelihood.token_log_probs(lm, "x")
+    assert len(first) == 1
+    ids = torch.tensor([[lm.separator]], device=lm.device)
+    with torch.inference_mode():
+        expected = lm.model(ids).logits[0, 0].log_softmax(-1)[first.token_id[0]].item()
+    assert first.log_prob[0] == pytest.approx(expected, abs=1e-3)
+    assert peer(lm)(["x"], 1)[0] == pytest.approx(expected, abs=1e-3)

@@ -181,7 +181,7 @@ def test_the_explorer_redraws_counts_saves_and_resets(scores, monkeypatch, tmp_p
     picture, lines = explorer.save()
     assert picture.parent == tmp_path / "views" and explorer.code() in lines.read_text()
     drawn = eval(explorer.code(), {"plots": plots, "scores": scores})   # the line draws the picture again
-    assert plots.style.save_as(drawn, tmp_path / "again.png").read_bytes() == picture.read_bytes()
+    assert plots.save(drawn, tmp_path / "again.png").read_bytes() == picture.read_bytes()
     explorer.save()
     assert len(list((tmp_path / "views").glob("histogram-*.png"))) == 2      # nothing is overwritten
     explorer.reset()

@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers import config, submission
-from helpers.plots import histograms
-from helpers.plots.style import MODEL_NAMES, NAMES, save_as
+from helpers.plots import histograms, thresholds
+from helpers.plots.histograms import BIN_WIDTH, THRESHOLD
+from helpers.plots.style import MODEL_NAMES, NAMES, save
 from helpers.submission import MEASURES
 
 TABLE_STYLE = """<style>
@@ -28,14 +29,13 @@ def explore(scores: pd.DataFrame) -> Explorer | Figure:
     ValueError if the table lacks or spoils what the pictures need.
     """
     scores = submission.add_rates(scores)
-    kinds, models = ([name for name in known if name in set(scores[column])]
-                     for known, column in ((config.KINDS, "domain"), (config.MODELS, "model")))
+    kinds, models = histograms.present(scores)
     histograms.select(scores, kinds, models, "log_likelihood")
     try:
         return Explorer(scores, kinds, models)
     except ImportError:
         print("For sliders: pip install ipywidgets, then open this notebook in JupyterLab.")
-        return histograms.detector(scores, threshold=-250.0, home=kinds[0], kinds=kinds, models=models[:1])
+        return thresholds.detector(scores, threshold=THRESHOLD, home=kinds[0], kinds=kinds, models=models[:1])
 
 
 class Explorer:
@@ -84,8 +84,8 @@ class Explorer:
         hand, while the browser still sends its old value, ends up with neither."""
         low, high = histograms.extent(self.scores, measure)
         reach, nats = high - low, (low, high) == histograms.FRAME
-        self.start |= {f"{measure}.bin_width": 12.0 if nats else reach / 40, f"{measure}.span": (low, high),
-                       f"{measure}.threshold": -250.0 if nats else (low + high) / 2}
+        self.start |= {f"{measure}.bin_width": BIN_WIDTH if nats else reach / 40, f"{measure}.span": (low, high),
+                       f"{measure}.threshold": THRESHOLD if nats else (low + high) / 2}
         look = look | {"step": reach / 600, "readout_format": ".0f" if nats else ".2f"}
         return {"bin_width": w.FloatSlider(min=reach / 150, max=reach / 4, description="Bin width", **look),
                 "span": w.FloatRangeSlider(min=low, max=high, description="x-range", **look),
@@ -141,7 +141,7 @@ class Explorer:
     def redraw(self) -> None:
         view = self.view()
         try:
-            self.figure = histograms.detector(self.scores, figure=self.figure, home=self.controls["home"].value,
+            self.figure = thresholds.detector(self.scores, figure=self.figure, home=self.controls["home"].value,
                                               **view)
         except ValueError as error:
             self.table.value = f"<p>{html.escape(str(error))}</p>"
@@ -150,7 +150,7 @@ class Explorer:
         self.figure.savefig(png, format="png", dpi=90, pil_kwargs={"compress_level": 1})
         self.image.value = png.getvalue()
         chosen = {k: view[k] for k in ("kinds", "models", "measure")}
-        rows = histograms.accepted(self.scores, view["threshold"], **chosen)
+        rows = thresholds.accepted(self.scores, view["threshold"], **chosen)
         rows = rows.rename(index=MODEL_NAMES, level="model").rename(index=NAMES, level="domain")
         rows = rows.rename_axis(["model", "text"]).reset_index()
         self.table.value = TABLE_STYLE + rows.to_html(formatters={"share": "{:.0%}".format}, border=0, index=False,
@@ -162,7 +162,7 @@ class Explorer:
         folder = config.runs() / "views"
         taken = [int(p.stem.split("-")[1]) for p in folder.glob("histogram-*.png") if p.stem.split("-")[1].isdigit()]
         name = f"histogram-{max(taken, default=0) + 1}"
-        picture = save_as(histograms.histogram(self.scores, **self.view()), folder / f"{name}.png")
+        picture = save(histograms.histogram(self.scores, **self.view()), folder / f"{name}.png")
         lines = f"from helpers import plots, submission\n\nscores = submission.read_scores()\n{self.code()}\n"
         return [picture, submission.write_text(folder / f"{name}.py", lines)]
 

@@ -1,4 +1,4 @@
-"""Histograms of a table of scores, and what a threshold on them would decide."""
+"""Histograms of a table of scores."""
 from __future__ import annotations
 
 import math
@@ -16,6 +16,8 @@ from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, STYLE, canvas, plt
 from helpers.submission import MEASURES
 
 FRAME = (-600.0, 0.0)           # nats; the frame of the original assignment's histograms
+BIN_WIDTH = 12                  # nats; fifty bins in that frame
+THRESHOLD = -250                # nats; where the threshold sliders start, between random letters and text
 LAYOUTS = ("overlay", "ridge", "cumulative")
 LOW_IS_LIKELY = ("bits_per_byte",)
 INK = {COLORS["random"]: "#666666"}      # for names: a grey dark enough to read
@@ -25,6 +27,16 @@ OUTLINES = ("-", ":", "-.")     # lines of the models that are not filled
 def number(value: float, measure: str = "log_likelihood") -> str:
     """A measure as the pictures print it: nats whole, rates with two digits, a true minus sign."""
     return f"{value:{'.0f' if measure == 'log_likelihood' else '.2f'}}".replace("-", "−")
+
+
+def likelier(values, measure: str):
+    """The values with the sign that makes higher likelier."""
+    return -values if measure in LOW_IS_LIKELY else values
+
+
+def present(scores: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The series' kinds of text and models that a table holds, in the series' order."""
+    return ([k for k in config.KINDS if k in set(scores.domain)], [m for m in config.MODELS if m in set(scores.model)])
 
 
 def extent(scores: pd.DataFrame, measure: str) -> tuple[float, float]:
@@ -55,7 +67,7 @@ def select(scores: pd.DataFrame, kinds: Sequence[str], models: Sequence[str], me
 def finding(groups: dict, measure: str) -> str:
     """What the picture shows, as its title: which group is likelier, and by how much."""
     means = {key: values.mean() for key, values in groups.items()}
-    ranked = sorted(means, key=means.get, reverse=measure not in LOW_IS_LIKELY)
+    ranked = sorted(means, key=lambda key: -likelier(means[key], measure))
     (kind, model), unit = ranked[0], MEASURES[measure][1].split(";")[0]
     if len(ranked) == 1:
         return f"{NAMES.get(kind, kind)}, {MODEL_NAMES[model]}: {number(means[kind, model], measure)} {unit}"
@@ -96,7 +108,6 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
     if bins < 1 or (bin_width is not None and bin_width <= 0):
         raise ValueError("A histogram needs at least one bin (bins), of more than no width (bin_width).")
     edges = np.linspace(low, high, bins + 1) if bin_width is None else np.arange(low, high + bin_width, bin_width)
-    several = len(kinds) > 1
     counts = {key: np.histogram(v, edges)[0] / (len(v) * np.diff(edges) if density else 1)
               for key, v in groups.items()}
     step = 1.15 * max(c.max() for c in counts.values()) or 1.0       # a ridge's rows must not touch
@@ -105,7 +116,7 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
         marks = []
         for row, ((kind, model), values) in enumerate(groups.items()):
             filled, base = model == models[0], 0
-            color = COLORS.get(kind, COLORS["other"]) if several or filled else COLORS["base"]
+            color = _color(kind, model, kinds, models)
             line = {"color": color, "linewidth": 1.8, "linestyle": _linestyle(model, models, layout == "overlay")}
             mean = {"color": color, "linewidth": 1.4, "linestyle": "--"}
             if layout == "ridge":
@@ -135,6 +146,11 @@ def histogram(scores: pd.DataFrame, *, kinds: Sequence[str] = config.KINDS, mode
             _legend(ax, groups, kinds, models, measure, (low, high), marks, filled=layout == "overlay")
 
     return canvas(draw, ax, (8, 1.4 + 0.8 * len(groups)) if layout == "ridge" else (8, 3.6))
+
+
+def _color(kind: str, model: str, kinds: Sequence[str], models: Sequence[str]) -> str:
+    """A kind's own colour; but where all are of one kind, what is not filled is dark, to be seen on it."""
+    return COLORS.get(kind, COLORS["other"]) if len(kinds) > 1 or model == models[0] else COLORS["base"]
 
 
 def _linestyle(model: str, models: Sequence[str], filled: bool) -> str:
@@ -170,15 +186,13 @@ def _legend(ax: Axes, groups: dict, kinds: Sequence[str], models: Sequence[str],
 
     With several kinds and several models, colours are named once and lines once, instead of every pair.
     """
-    def color(kind: str, model: str) -> str:
-        return COLORS.get(kind, COLORS["other"]) if len(kinds) > 1 or model == models[0] else COLORS["base"]
-
     crossed = len(kinds) > 1 and len(models) > 1
     if crossed:
-        entries = [(color(k, models[0]), models[0], NAMES.get(k, k)) for k in kinds]
+        entries = [(_color(k, models[0], kinds, models), models[0], NAMES.get(k, k)) for k in kinds]
         entries += [(COLORS["base"], m, MODEL_NAMES[m]) for m in models]
     else:
-        entries = [(color(*key), key[1], _name(*key, kinds, models, v, measure)) for key, v in groups.items()]
+        entries = [(_color(*key, kinds, models), key[1], _name(*key, kinds, models, v, measure))
+                   for key, v in groups.items()]
     handles = [Patch(color=c, alpha=0.75, label=name) if filled and model == models[0] else
                Line2D([], [], color=c, linewidth=1.8, linestyle=_linestyle(model, models, filled), label=name)
                for c, model, name in entries]
@@ -223,7 +237,7 @@ def headline(scores: pd.DataFrame, kind: str, *, ax: Axes | None = None) -> Figu
         gap = min(means[domain, model] - means[kind, model] for model in models for domain in config.DOMAINS)
         title = (f"{NAMES[kind]}: {number(first)} and {number(second)} nats, "
                  f"{number(abs(gap))} {'below' if gap > 0 else 'above'} the nearest text")
-    return histogram(scores, kinds=[kind], models=models, bin_width=12, span=FRAME, title=title, ax=ax)
+    return histogram(scores, kinds=[kind], models=models, bin_width=BIN_WIDTH, span=FRAME, title=title, ax=ax)
 
 
 def headlines(scores: pd.DataFrame) -> Figure:
@@ -243,68 +257,3 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     table = scores.groupby(["domain", "model"])[list(MEASURES)].mean()
     order = pd.MultiIndex.from_product([config.KINDS, config.MODELS], names=["domain", "model"])
     return table.reindex(order).dropna()
-
-
-def accepted(scores: pd.DataFrame, threshold: float, *, kinds: Sequence[str] = config.KINDS,
-             models: Sequence[str] = ("base",), measure: str = "log_likelihood") -> pd.DataFrame:
-    """What a threshold decides: per model and kind, how many strings are likelier, how many are not, the share.
-
-    "Likelier" is above the threshold, or for bits per byte below it. One row per model and kind, with the
-    columns `likelier`, `not likelier` (strings) and `share` (of that kind's strings that are likelier).
-    """
-    groups = select(submission.add_rates(scores), kinds, models, measure)
-    sign = -1 if measure in LOW_IS_LIKELY else 1
-    likelier = {(m, k): int((sign * groups[k, m] > sign * threshold).sum()) for m in models for k in kinds}
-    table = pd.DataFrame({"likelier": likelier})
-    table["not likelier"] = [len(groups[k, m]) - likelier[m, k] for m, k in table.index]
-    table["share"] = table["likelier"] / table.sum(axis=1)
-    return table.rename_axis(["model", "domain"])
-
-
-def roc(scores: pd.DataFrame, threshold: float, *, home: str, kinds: Sequence[str] = config.KINDS,
-        models: Sequence[str] = ("base",), measure: str = "log_likelihood", ax: Axes | None = None) -> Figure:
-    """ROC curve of each model as a detector of `home` against the other kinds, with the threshold's point on it."""
-    from sklearn.metrics import auc, roc_curve  # here, because a histogram need not wait for it
-
-    scores = submission.add_rates(scores)
-    sign = -1 if measure in LOW_IS_LIKELY else 1
-    groups = select(scores, list(dict.fromkeys([home, *kinds])), models, measure)
-    others = [k for k in kinds if k != home]
-
-    def draw(ax: Axes) -> None:
-        ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-        for model in models if others else ():
-            inside, outside = groups[home, model], np.concatenate([groups[k, model] for k in others])
-            truth = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
-            false, true, _ = roc_curve(truth, sign * np.r_[inside, outside])
-            color = COLORS.get(model, COLORS["other"])
-            ax.plot(false, true, color=color, linewidth=2, label=f"{MODEL_NAMES[model]}: {auc(false, true):.3f}")
-            ax.plot((sign * outside > sign * threshold).mean(), (sign * inside > sign * threshold).mean(),
-                    "o", color=color, markersize=9, markeredgecolor="white")
-        ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal", xlabel="false positive rate",
-               ylabel="true positive rate", title=f"Is it {NAMES.get(home, home)}?")
-        if others:
-            ax.legend(title="AUROC", fontsize=9, labelcolor="linecolor", loc="lower right", frameon=False,
-                      handlelength=1)
-        else:
-            ax.text(0.5, 0.5, "choose another kind\nto compare with", ha="center", va="center")
-
-    return canvas(draw, ax, (4, 4))
-
-
-def detector(scores: pd.DataFrame, *, threshold: float, home: str = "neurips", figure: Figure | None = None,
-             **view) -> Figure:
-    """A histogram with a threshold, and beside it the ROC curve with the point that threshold stands for.
-
-    view: `histogram`'s other arguments. figure: one to draw into, emptied first.
-    """
-    with plt.rc_context(STYLE | {"axes.titlesize": 11.5}):
-        if figure is None:
-            figure = plt.figure(figsize=(11, 4.2))
-            plt.close(figure)
-        figure.clear()
-        left, right = figure.add_axes((0.065, 0.14, 0.575, 0.76)), figure.add_axes((0.715, 0.14, 0.28, 0.76))
-        histogram(scores, threshold=threshold, ax=left, **view)
-        chosen = {k: view[k] for k in ("kinds", "models", "measure") if k in view}
-        roc(scores, threshold, home=home, ax=right, **chosen)
-    return figure

@@ -8,10 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import config, submission
-from helpers.plots.histograms import FRAME, accepted, number
+from helpers.plots.histograms import BIN_WIDTH, FRAME, THRESHOLD, number, present
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES
-
-START, WIDTH = -250, 12         # nats: where the threshold slider and the bin width start
+from helpers.plots.thresholds import accepted
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -68,8 +67,9 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
     """The Vega-Lite figure: per model a row of histograms, and beside it the shares above the threshold."""
     import altair as alt
 
-    width = alt.param("binwidth", value=WIDTH, bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "))
-    threshold = alt.param("threshold", value=START,
+    width = alt.param("binwidth", value=BIN_WIDTH,
+                      bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "))
+    threshold = alt.param("threshold", value=THRESHOLD,
                           bind=alt.binding_range(min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "))
     switches, shown = [], {"text": [], "model": []}
     for column, names in (("text", list(NAMES.values())), ("model", models)):
@@ -119,18 +119,17 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
     import vl_convert
 
     scores = submission.add_rates(scores)
-    models = [m for m in config.MODELS if m in set(scores.model)]
+    kinds, models = present(scores)
     table = pd.DataFrame({"text": scores.domain.map(NAMES), "model": scores.model.map(MODEL_NAMES),
                           "nats": scores.log_likelihood.round(2)})
-    kinds = [k for k in config.KINDS if k in set(scores.domain)]
     means = scores.groupby(["model", "domain"]).log_likelihood.mean()
     rows = "".join(
         f"<tr><td>{MODEL_NAMES[model]}</td><td>{NAMES[kind]}</td><td>{row.likelier + row['not likelier']:.0f}</td>"
         f"<td>{number(means[model, kind])}</td><td>{row.likelier:.0f}</td><td>{row.share:.0%}</td></tr>\n"
-        for (model, kind), row in accepted(scores, START, kinds=kinds, models=models).iterrows())
+        for (model, kind), row in accepted(scores, THRESHOLD, kinds=kinds, models=models).iterrows())
     spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace("</", "<\\/")
     page = PAGE
-    for name, value in (("note", html.escape(note)), ("threshold", number(START)), ("rows", rows), ("spec", spec),
+    for name, value in (("note", html.escape(note)), ("threshold", number(THRESHOLD)), ("rows", rows), ("spec", spec),
                         ("library", vl_convert.javascript_bundle().replace("</script", "<\\/script"))):
         page = page.replace(f"@{name}@", value, 1)
     return submission.write_text(config.submission() / "histograms.html", page)

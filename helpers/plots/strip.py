@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import pandas as pd
 
@@ -10,12 +11,8 @@ BANDS = ((10, "#FFF7EC", "none"), (100, "#FDD49E", "2px dotted #333"), (1000, "#
          (float("inf"), "#D7301F", "4px double #111"))
 
 
-def _band(rank: int) -> tuple[str, str]:
-    return next((color, line) for limit, color, line in BANDS if rank <= limit)
-
-
-def _box(text: str, below: str, rank: int) -> str:
-    color, line = _band(rank)
+def _box(text: str, below: str, rank: float) -> str:
+    color, line = next((color, line) for limit, color, line in BANDS if rank <= limit)
     ink = "#FFFFFF" if color == BANDS[-1][1] else "#111111"
     return (f'<span style="display:inline-block;text-align:center;vertical-align:top;margin:2px 1px">'
             f'<span style="background:{color};color:{ink};border-bottom:{line};padding:1px 4px;white-space:pre">'
@@ -33,10 +30,9 @@ def token_strip(tables: dict[str, pd.DataFrame]):
 
     rows = []
     for name, table in tables.items():
-        boxes = "".join(_box(token.replace("\n", "↵").replace(" ", "·", 1) if token.startswith(" ") else
-                             token.replace("\n", "↵"), f"{rank:,} · {-log_prob:.1f}", rank)
+        boxes = "".join(_box(re.sub("^ ", "·", token).replace("\n", "↵"), f"{rank:,} · {-log_prob:.1f}", rank)
                         for token, log_prob, rank in zip(table["token"], table["log_prob"], table["rank"]))
         rows.append(f"<p><b>{html.escape(name)}</b>: {-table.log_prob.sum():.1f} nats in all<br>{boxes}</p>")
     names = ("rank 1 to 10", "to 100", "to 1,000", "beyond")
-    key = "".join(_box(name, "", min(limit, 10 ** 6)) for name, (limit, _, _) in zip(names, BANDS))
+    key = "".join(_box(name, "", limit) for name, (limit, _, _) in zip(names, BANDS))
     return HTML(f'<div style="line-height:1.5">{"".join(rows)}<p>{key} below: rank · surprise in nats</p></div>')

@@ -35,13 +35,9 @@ def canvas(draw: Callable[[Axes], None], ax: Axes | None = None, size: tuple[flo
     return figure
 
 
-def save(figure: Figure, name: str) -> Path:
-    """Write a figure into submission/ as `name`, whole or not at all."""
-    return save_as(figure, config.submission() / name)
-
-
-def save_as(figure: Figure, path: Path) -> Path:
-    """Write a figure to `path`, whole or not at all."""
+def save(figure: Figure, name: str | Path) -> Path:
+    """Write a figure into submission/ as `name` (or to a whole path, if it is one), whole or not at all."""
+    path = config.submission() / name
     with submission.atomic(path) as temporary:
         figure.savefig(temporary, dpi=STYLE["savefig.dpi"])
     return path

@@ -6,7 +6,7 @@ PIP := $(PY) -m pip install -q -c constraints.txt
 export AR_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-browser test-peers bench lab refresh clean
+.PHONY: help run test test-browser test-peers test-slow verify bench lab refresh exercises clean
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -17,13 +17,19 @@ run: .venv/ready    ## run notebooks 01 to 08 and fill submission/ (PROFILE=smok
 test: .venv/test    ## unit tests, and every notebook against its outputs, offline
 	@$(PY) -m pytest
 
-test-browser: .venv/test ## notebook 08 and histograms.html in a real Chromium (skipped where there is none)
+test-browser: .venv/test ## what is shown, used and read in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser
-	@$(PY) -m pytest -m browser -rs tests/test_browser.py
+	@$(PY) -m pytest -m browser -rs tests
 
 test-peers: .venv/test ## our scores beside those of lm-evaluation-harness and minicons (minutes)
 	@$(PIP) -e .[peers]
 	@$(PY) -m pytest -m peers -rs tests/test_peers.py
+
+test-slow: .venv/test ## the whole series from a hub on loopback, a 200 MB corpus, the same seed twice (minutes)
+	@$(PY) -m pytest -m slow -rs tests
+
+verify: .venv/test  ## run the classroom profile again and compare with submission/metrics.json (half an hour)
+	@$(PY) tests/regression.py --verify
 
 bench: .venv/ready  ## this project beside its peers, ratios from one run
 	@$(PY) -m benchmarks
@@ -33,6 +39,11 @@ lab: .venv/ready    ## open the notebooks in JupyterLab
 
 refresh: .venv/ready ## run the committed notebooks in place (for maintainers)
 	@$(PY) -m helpers --refresh
+
+exercises: .venv/test ## the blank exercises, from notebooks/exercises/solutions/ (for maintainers)
+	@$(PY) -m nbconvert --log-level=ERROR --to notebook --output-dir notebooks/exercises \
+		--NotebookExporter.preprocessors=nbgrader.preprocessors.ClearSolutions \
+		--ClearOutputPreprocessor.enabled=True notebooks/exercises/solutions/*.ipynb
 
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/
 	rm -rf runs
@@ -48,5 +59,5 @@ clean:              ## remove models, checkpoints and executed notebooks, but no
 	@touch $@
 
 .venv/test: .venv/ready
-	@$(PIP) --group test
+	@$(PIP) -e .[teach] --group test
 	@touch $@

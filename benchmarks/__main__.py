@@ -2,7 +2,7 @@
 import subprocess
 import sys
 
-NAMES = ("pictures", "scoring")
+NAMES = ("pictures", "scoring", "training", "sampling")
 
 for name in sys.argv[1:] or NAMES:
     subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)

@@ -82,11 +82,15 @@ def best_batch(name: str, score, texts: list[str]) -> int:
     return min(taken, key=taken.get)
 
 
-def compare(exact: models.LanguageModel, half: models.LanguageModel, texts: list[str]) -> dict[str, float]:
-    """Print the table of speeds, ratios and differences; return by scorer how many nats a text is apart at most."""
-    contenders, missing = {}, []
-    for name, lm, dtype in (("ours, float32", exact, torch.float32), ("ours, bfloat16", half, torch.bfloat16)):
-        contenders[name] = (dtype, lambda lm=lm: likelihood.score(lm, texts, progress=False).log_likelihood.to_numpy())
+def compare(ours: dict[str, models.LanguageModel], texts: list[str]) -> dict[str, float]:
+    """Print the table of speeds, ratios and differences; return by scorer how many nats a text is apart at most.
+
+    `ours` has "float32", and "bfloat16" too where this machine is faster with it.
+    """
+    contenders, missing, exact = {}, [], ours["float32"]
+    for name, lm in ours.items():
+        contenders[f"ours, {name}"] = (
+            lm.dtype, lambda lm=lm: likelihood.score(lm, texts, progress=False).log_likelihood.to_numpy())
     trial = [text for i in range(0, len(texts), len(texts) // 3) for text in texts[i:i + TRIAL]]
     for name, make in PEERS.items():
         try:
@@ -101,8 +105,8 @@ def compare(exact: models.LanguageModel, half: models.LanguageModel, texts: list
     if missing:
         print(f"Not installed, so not compared: {', '.join(missing)} (make test-peers installs them).")
 
-    best, scores, peaks = {}, {}, {torch.float32: [], torch.bfloat16: []}
-    for lm in (exact, half):
+    best, scores, peaks = {}, {}, {lm.dtype: [] for lm in ours.values()}
+    for lm in ours.values():
         likelihood.score(lm, texts[:8], progress=False)
     for _ in range(ROUNDS):
         for dtype, seen in peaks.items():
@@ -116,25 +120,25 @@ def compare(exact: models.LanguageModel, half: models.LanguageModel, texts: list
         print(f"one large product in {str(dtype).removeprefix('torch.')}: {max(seen) / 1e9:,.0f} GFLOP/s")
 
     n_tokens = sum(map(len, exact.encode(texts)))
-    ours, ours_half = "ours, float32", "ours, bfloat16"
     print(f"\n{len(texts)} strings, {n_tokens:,} tokens; best of {ROUNDS}; differences from our float32\n"
-          f"{'scorer':<28} {'strings/s':>9} {'ours32/it':>9} {'ours16/it':>9} {'max nats':>9} {'mean, %':>8} "
-          f"{'of peak':>8}")
+          f"{'scorer':<28} {'strings/s':>9} " + "".join(f"{name + ' by':>12} " for name in ours) +
+          f"{'max nats':>9} {'mean, %':>8} {'of peak':>8}")
     for name, (dtype, _) in contenders.items():
         work = operations(exact, n_tokens) / best[name] / max(peaks[dtype])
-        apart = scores[name] - scores[ours]
-        print(f"{name:<28} {len(texts) / best[name]:>9.2f} {best[name] / best[ours]:>8.2f}x "
-              f"{best[name] / best[ours_half]:>8.2f}x {np.abs(apart).max():>9.5f} "
-              f"{100 * apart.mean() / abs(scores[ours].mean()):>+8.4f} {work:>8.0%}")
-    return {name: float(np.abs(scores[name] - scores[ours]).max()) for name in contenders if name != ours}
+        reference = scores["ours, float32"]
+        apart = scores[name] - reference
+        print(f"{name:<28} {len(texts) / best[name]:>9.2f} " +
+              "".join(f"{best[name] / best[f'ours, {which}']:>11.2f}x " for which in ours) +
+              f"{np.abs(apart).max():>9.5f} {100 * apart.mean() / abs(reference.mean()):>+8.4f} {work:>8.0%}")
+    return {name: float(np.abs(scores[name] - reference).max()) for name in contenders if name != "ours, float32"}
 
 
-def cost_by_size(lm: models.LanguageModel, dtype: torch.dtype, texts: list[str], sizes: tuple[int, ...]) -> None:
+def cost_by_size(lm: models.LanguageModel, texts: list[str], sizes: tuple[int, ...]) -> None:
     """Print the time a token takes from few strings to many: flat, if nothing grows with their number."""
     # All kinds in turn, the same ones over and over: nothing is remembered between texts, so none comes cheaper.
     third = len(texts) // 3
     mixed = [text for three in zip(*(texts[i:i + third] for i in range(0, len(texts), third))) for text in three]
-    print(f"\nours, {str(dtype).removeprefix('torch.')}")
+    print(f"\nours, {str(lm.dtype).removeprefix('torch.')}")
     for size in sizes:
         chosen = list(itertools.islice(itertools.cycle(mixed), size))
         taken, table = min((seconds(lambda c=chosen: likelihood.score(lm, c, progress=False))
@@ -149,13 +153,13 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="keep the differences in submission/metrics.json")
     chosen = parser.parse_args()
     texts = list(data.evaluation_strings(100).text)
-    exact, half = (models.load("packaged", dtype=dtype) for dtype in (torch.float32, torch.bfloat16))
-    apart = compare(exact, half, texts)
+    ours = {str(dtype).removeprefix("torch."): models.load("packaged", dtype=dtype)
+            for dtype in sorted({torch.float32, models.fast_dtype()}, key=str, reverse=True)}
+    apart = compare(ours, texts)
     if chosen.record:
         submission.update_json("metrics.json", agreement={"model": config.LABELS["model", "packaged"],
                                                           "texts": len(texts), "nats apart at most": apart})
-    dtype, sizes = models.fast_dtype(), (100, 1_000, 10_000) if chosen.long else (100, 1_000)
-    cost_by_size(half if dtype == torch.bfloat16 else exact, dtype, texts, sizes)
+    cost_by_size(list(ours.values())[-1], texts, (100, 1_000, 10_000) if chosen.long else (100, 1_000))
 
 
 if __name__ == "__main__":

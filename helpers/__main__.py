@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from helpers import config, submission
 
+BUSY = "Another run is at work in this folder: wait until it ends, or stop it."
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
@@ -152,6 +153,15 @@ def main() -> None:
     parser.add_argument("--refresh", action="store_true",
                         help="execute the committed notebooks in place (for maintainers)")
     refresh = parser.parse_args().refresh
+    try:
+        with submission.lock("run", BUSY, wait=False):
+            series(refresh)
+    except (OSError, ValueError) as error:      # a full disk, no hub, no such file or profile: the line says it
+        sys.exit(str(error))
+
+
+def series(refresh: bool) -> None:
+    """Run all notebooks and complete the manifest."""
     paths = sorted((config.ROOT / "notebooks").glob("0*.ipynb"))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(config.ROOT), os.environ.get("PYTHONPATH"))))
     started = time.time()

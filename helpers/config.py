@@ -11,6 +11,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from helpers import hub
+
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 236                                   # the number of the Stanford course this descends from
 DOMAINS = ("neurips", "shakespeare")         # the two corpora a model is fine-tuned on
@@ -21,11 +23,10 @@ GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
 # A hub repository can change under its name; a commit cannot. Where none is pinned here, the newest
-# is looked up once, used, and recorded in the manifest.
+# is looked up once, used as long as the cache holds it, and recorded in the manifest.
 REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
 LABELS = {("model", "packaged"): "SmolLM2-135M", ("model", "tiny"): "tiny untrained GPT-2",
           ("dataset", "packaged"): "packaged collection"}
-HUB_TIMEOUT = 4.0                            # seconds; longer than a slow answer, shorter than a reader's patience
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Profile:
     neurips: str            # what AR_NEURIPS means when it is not set
     block: int              # tokens per training block: long enough for a speech or an abstract's argument
     batch: int              # blocks per optimiser step: small, because adapting to a style needs many small steps
+    micro_batch: int        # of those, how many at once on each device: fewer take less memory and give the same model
     train_tokens: int       # tokens seen in training; 0 means one pass over all of them
     learning_rate: float    # higher than for pretraining's end, far lower than for its start
     held_out_bytes: int     # bytes of each domain's test split scored for bits per byte
@@ -45,11 +47,11 @@ class Profile:
 
 
 PROFILES = {p.name: p for p in (
-    Profile("smoke", "tiny", "packaged", block=64, batch=4, train_tokens=5_120, learning_rate=3e-3,
+    Profile("smoke", "tiny", "packaged", block=64, batch=4, micro_batch=4, train_tokens=5_120, learning_rate=3e-3,
             held_out_bytes=4_000, strings=20, sample_tokens=24),
-    Profile("classroom", "auto", "auto", block=256, batch=2, train_tokens=122_880, learning_rate=1e-4,
+    Profile("classroom", "auto", "auto", block=256, batch=2, micro_batch=2, train_tokens=122_880, learning_rate=1e-4,
             held_out_bytes=40_000, strings=100, sample_tokens=200),
-    Profile("full", "auto", "auto", block=512, batch=16, train_tokens=0, learning_rate=1e-4,
+    Profile("full", "auto", "auto", block=512, batch=16, micro_batch=16, train_tokens=0, learning_rate=1e-4,
             held_out_bytes=200_000, strings=100, sample_tokens=200),
 )}
 
@@ -108,43 +110,32 @@ def local_path(value: str) -> Path | None:
     return None
 
 
-def hub_commit(repo: str, kind: str) -> tuple[str | None, str]:
-    """The commit of `repo` (a "model" or "dataset") to use, and why it cannot be had, in a word ("" if it can)."""
-    from huggingface_hub import HfApi, try_to_load_from_cache
-
-    pinned = REVISIONS.get(repo)
-    if kind == "model" and isinstance(try_to_load_from_cache(repo, "model.safetensors", revision=pinned), str):
-        return pinned, ""
-    try:
-        return HfApi().repo_info(repo, repo_type=kind, revision=pinned, timeout=HUB_TIMEOUT).sha, ""
-    except Exception as error:  # whatever the reason, the answer is the same: use what is packaged, and say why
-        return pinned, type(error).__name__
-
-
 def _choose(variable: str, default: str, kind: str, preferred: str, stand_in: str) -> Choice:
     asked = os.environ.get(variable) or default
     if asked in ("tiny", "packaged"):
         return Choice(asked, asked, kind=kind)
-    if asked == "auto":
-        commit, problem = hub_commit(preferred, kind)
-        if problem:
-            note = f"{preferred} cannot be had from the hub ({problem}): {stand_in} stands in."
-            return Choice(asked, "packaged", None, note, kind)
-        return Choice(asked, preferred, commit, kind=kind)
-    if path := local_path(asked):
-        return Choice(asked, str(path), kind=kind)
-    if asked.startswith((".", "/", "~")) or asked.count("/") > 1 or Path(asked).suffix in CORPUS_FILES:
-        raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder "
-                                "(paths are relative to the project's folder).")
-    repo = {"gpt2": GPT2}.get(asked, asked)
-    return Choice(asked, repo, hub_commit(repo, kind)[0], kind=kind)
+    if asked != "auto":
+        if path := local_path(asked):
+            return Choice(asked, str(path), kind=kind)
+        if asked.startswith((".", "/", "~")) or asked.count("/") > 1 or Path(asked).suffix in CORPUS_FILES:
+            raise FileNotFoundError(f"{variable}={asked!r}: there is no such file or folder "
+                                    "(paths are relative to the project's folder).")
+    repo = {"auto": preferred, "gpt2": GPT2}.get(asked, asked)
+    try:
+        return Choice(asked, repo, hub.fetch(repo, kind, REVISIONS.get(repo)).name, kind=kind)
+    except hub.HubError as error:
+        if asked == "auto":
+            return Choice(asked, "packaged", None, f"{error}: {stand_in} stands in.", kind)
+        raise hub.HubError(f"{error}: try again later, or take {stand_in} with {variable}=packaged, "
+                           f"or a file or folder of your own with {variable}=PATH.") from None
 
 
 @cache
 def base() -> Choice:
     """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a local folder.
 
-    FileNotFoundError for a path that does not exist.
+    What comes from the hub is in the cache, whole, when this returns. FileNotFoundError for a path that does not
+    exist; hub.HubError for a model asked for by name that cannot be had.
     """
     return _choose("AR_BASE", profile().base, "model", GPT2, "the packaged SmolLM2-135M")
 
@@ -153,7 +144,8 @@ def base() -> Choice:
 def neurips() -> Choice:
     """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a CSV, JSON Lines, Parquet or text file.
 
-    FileNotFoundError for a path that does not exist.
+    What comes from the hub is in the cache, whole, when this returns. FileNotFoundError for a path that does not
+    exist; hub.HubError for a dataset asked for by name that cannot be had.
     """
     return _choose("AR_NEURIPS", profile().neurips, "dataset", NEURIPS_HUB,
                    "the packaged collection, written for this project,")

@@ -12,16 +12,20 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from datasets import Dataset, DatasetDict, load_dataset
+from datasets import Dataset, DatasetDict, disable_progress_bars, load_dataset
+from numpy.lib.stride_tricks import sliding_window_view
 
-from helpers import config
+from helpers import config, hub
 
 CORPUS = Path(__file__).parent / "corpus" / "neurips_style.jsonl"
 GERMAN = Path(__file__).parent / "corpus" / "german.txt"
 NEAR = "scikit-learn docstrings"        # a set so like the abstracts that telling it apart is hard for anyone
 SHUFFLED = {"neurips": "shuffled abstracts", "shakespeare": "shuffled plays"}
 PASSAGE_WORDS = 15      # a run of this many words in two documents is no coincidence
+# A run's hash is a sum of its words' hashes times these (Rabin and Karp 1987), modulo 2 to the 64.
+POWERS = np.array([pow(1_000_003, k, 2 ** 64) for k in range(PASSAGE_WORDS)], np.uint64)
 
 
 def package_file(package: str, ending: str) -> list[Path]:
@@ -58,14 +62,36 @@ def _shakespeare() -> tuple[pd.DataFrame, dict]:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    """A corpus file as a table. ValueError, naming the file and what to do, for one that cannot be read."""
+    utf8 = {"encoding": "utf-8-sig"}            # with or without the mark that some editors put first
     readers = {
-        ".csv": pd.read_csv, ".parquet": pd.read_parquet, ".jsonl": functools.partial(pd.read_json, lines=True),
-        ".txt": lambda p: pd.DataFrame({"abstract": re.split(r"\n\s*\n", p.read_text(encoding="utf-8"))}),
+        ".csv": functools.partial(pd.read_csv, **utf8), ".parquet": pd.read_parquet,
+        ".jsonl": functools.partial(pd.read_json, lines=True, **utf8),
+        ".txt": lambda p: pd.DataFrame({"abstract": re.split(r"\n\s*\n", p.read_text(**utf8))}),
     }
-    if path.suffix not in readers:
-        raise ValueError(f"{path.name}: a corpus is one of {', '.join(readers)} "
-                         "(in a .txt, blank lines part the documents).")
-    return readers[path.suffix](path)
+    if path.suffix.lower() not in readers or path.is_dir():
+        raise ValueError(f"{path.name}{' is a folder' if path.is_dir() else ''}: a corpus is one of "
+                         f"{', '.join(readers)} (in a .txt, blank lines part the documents).")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path.name} is empty.")
+    try:
+        return readers[path.suffix.lower()](path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path.name} is not UTF-8 text: byte {error.object[error.start]:#04x} at {error.start} "
+                         "is none of it. Save it again as UTF-8.") from error
+    except (ValueError, OSError) as error:      # pandas' and pyarrow's errors are ValueErrors
+        raise ValueError(f"{path.name} cannot be read as {path.suffix}: {hub.first_line(error)}") from error
+
+
+def _hub_table(choice: config.Choice) -> pd.DataFrame:
+    """The split `train` of a hub dataset, from the cache's copy. ValueError if it has none that can be read."""
+    folder = hub.fetch(choice.used, "dataset", choice.revision)
+    disable_progress_bars()
+    try:
+        return load_dataset(str(folder), split="train").to_pandas()
+    except Exception as error:                  # whatever is wrong with it, the reader can only bring another
+        raise ValueError(f"{choice.used} has no split 'train' that can be read: "
+                         f"{hub.first_line(error)}") from error
 
 
 def _neurips() -> tuple[pd.DataFrame, dict]:
@@ -76,16 +102,18 @@ def _neurips() -> tuple[pd.DataFrame, dict]:
     elif Path(choice.used).is_absolute():
         table, source = _read_table(Path(choice.used)), choice.label
     else:
-        table, source = (load_dataset(choice.used, split="train", revision=choice.revision).to_pandas(),
-                         f"{choice.used}@{choice.revision}")
+        table, source = _hub_table(choice), f"{choice.used}@{choice.revision}"
     column = next((c for c in ("abstract", "text") if c in table), None)
     if column is None:
         raise ValueError(f"{choice.label} has no column 'abstract' or 'text'; "
-                         f"it has {', '.join(map(str, table.columns))}.")
-    text = table[column].fillna("").astype(str).str.split().str.join(" ")
-    title = table["title"].fillna("") if "title" in table else text.str[:60]
+                         f"it has {', '.join(map(str, table.columns)) or 'none'}.")
+    def lines(name: str) -> pd.Series:          # numbers and gaps are no text
+        return pd.Series([" ".join(t.split()) if isinstance(t, str) else "" for t in table[name]], dtype="str")
+
+    text = lines(column)
+    title = lines("title") if "title" in table else text.str[:60]
     docs = pd.DataFrame({"doc_id": [f"{i:04d}" for i in range(len(text))], "title": title, "text": text})
-    return docs[text.str.split().str.len() > 30].drop_duplicates("text"), {"source": source, "choice": choice.record()}
+    return docs[text.str.count(" ") >= 30].drop_duplicates("text"), {"source": source, "choice": choice.record()}
 
 
 @functools.cache
@@ -113,8 +141,10 @@ def provenance(domain: str) -> dict:
 
 def passages(text: str) -> set[int]:
     """Hashes of every run of PASSAGE_WORDS words in `text`."""
-    words = re.findall(r"\w+", text.lower())
-    return {hash(tuple(words[i:i + PASSAGE_WORDS])) for i in range(len(words) - PASSAGE_WORDS + 1)}
+    words = np.array([hash(word) for word in re.findall(r"\w+", text.lower())], np.int64)
+    if len(words) < PASSAGE_WORDS:
+        return set()
+    return set((sliding_window_view(words.view(np.uint64), PASSAGE_WORDS) @ POWERS).tolist())
 
 
 def shared_passages(left: Dataset, right: Dataset) -> list[tuple[str, str]]:
@@ -127,7 +157,7 @@ def shared_passages(left: Dataset, right: Dataset) -> list[tuple[str, str]]:
 def splits(domain: str) -> DatasetDict:
     """`train`, `validation` and `test` by whole documents (80, 10, 10 in a hundred), seeded.
 
-    A training document that shares a long passage with a held-out one is dropped.
+    A training document that shares a long passage with a held-out one is dropped. ValueError if none is left.
     """
     all_docs = documents(domain)
     n = max(1, round(len(all_docs) / 10))
@@ -139,6 +169,9 @@ def splits(domain: str) -> DatasetDict:
         if leaked:
             kept = [i for i, doc_id in enumerate(parts[early]["doc_id"]) if doc_id not in leaked]
             parts[early] = parts[early].select(kept)
+    if not all(map(len, parts.values())):
+        raise ValueError(f"{domain}: no document is left that shares no run of {PASSAGE_WORDS} words with those held "
+                         "out. If every document begins or ends alike, take that part out.")
     return parts
 
 
@@ -149,13 +182,18 @@ def packed_blocks(texts: list[str], encode, separator: int, block: int, seed: in
     the shift by one happens in the loss). With `seed` the blocks are shuffled. The tail is dropped.
     ValueError if the texts do not fill one block.
     """
-    stream = [token for ids in encode(list(texts)) for token in (separator, *ids)]
+    texts, pieces = list(texts), [np.empty(0, np.int32)]
+    for i in range(0, len(texts), 1000):        # a few at a time: lists of Python's numbers are ten times the size
+        pieces += [np.array([separator, *ids], np.int32) for ids in encode(texts[i:i + 1000])]
+    stream = np.concatenate(pieces)
     count = len(stream) // block
     if count == 0:
         raise ValueError(f"{len(stream)} tokens do not fill one block of {block}; bring more text or a smaller block.")
-    blocks = [stream[i * block:(i + 1) * block] for i in range(count)]
+    blocks = stream[:count * block].reshape(count, block)
     if seed is not None:
-        random.Random(seed).shuffle(blocks)
+        order = list(range(count))
+        random.Random(seed).shuffle(order)
+        blocks = blocks[order]
     return Dataset.from_dict({"input_ids": blocks, "labels": blocks})
 
 

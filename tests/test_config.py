@@ -1,9 +1,9 @@
 """What the environment chooses, and what is said when it cannot be had."""
-import time
+from pathlib import Path
 
 import pytest
 
-from helpers import config
+from helpers import config, hub
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +15,7 @@ def fresh_choices():
     config.neurips.cache_clear()
 
 
+@pytest.mark.fault("AR_PROFILE=huge")
 def test_unknown_profile_names_the_choices(monkeypatch):
     monkeypatch.setenv("AR_PROFILE", "huge")
     with pytest.raises(ValueError, match="smoke, classroom, full"):
@@ -31,16 +32,7 @@ def test_auto_without_a_hub_falls_back_and_says_why(monkeypatch):
         assert choice.record()["note"] == choice.note
 
 
-def test_a_hub_that_refuses_is_noticed_within_seconds(monkeypatch):
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    start = time.time()
-    assert config.hub_commit("owner/none", "model")[1]
-    assert time.time() - start < 3 * config.HUB_TIMEOUT
-
-
+@pytest.mark.fault("AR_NEURIPS={value}, which is not there")
 @pytest.mark.parametrize("value", ["./none", "/nowhere/model", "abstracts.csv"])
 def test_a_missing_path_is_an_error_not_a_hub_id(monkeypatch, value):
     monkeypatch.setenv("AR_NEURIPS", value)
@@ -50,7 +42,17 @@ def test_a_missing_path_is_an_error_not_a_hub_id(monkeypatch, value):
 
 def test_gpt2_is_pinned(monkeypatch):
     monkeypatch.setenv("AR_BASE", "gpt2")
+    asked = []
+    monkeypatch.setattr(hub, "fetch", lambda *args: asked.append(args) or Path("snapshots", args[2]))
     assert config.base().used == config.GPT2 and len(config.base().revision) == 40
+    assert asked == [(config.GPT2, "model", config.base().revision)]
+
+
+@pytest.mark.fault("AR_BASE=gpt2, offline, nothing in the cache")
+def test_a_model_asked_for_by_name_has_no_stand_in(monkeypatch):
+    monkeypatch.setenv("AR_BASE", "gpt2")
+    with pytest.raises(hub.HubError, match="AR_BASE=packaged"):
+        config.base()
 
 
 def test_labels_never_show_an_absolute_path(monkeypatch, tmp_path):

@@ -73,6 +73,7 @@ def test_packed_blocks_keep_every_token_in_order():
     assert packed["labels"] == packed["input_ids"] or list(packed["labels"]) == list(packed["input_ids"])
 
 
+@pytest.mark.fault("too little text for one training block")
 def test_too_little_text_for_a_block():
     with pytest.raises(ValueError, match="do not fill one block"):
         data.packed_blocks(["ab"], lambda ts: [[1, 2] for _ in ts], separator=0, block=64)
@@ -94,6 +95,7 @@ def test_evaluation_strings_are_what_they_claim():
     assert strings.equals(data.evaluation_strings(n=20))
 
 
+@pytest.mark.fault("100,000 evaluation strings from a small corpus")
 def test_too_many_strings_is_an_error():
     with pytest.raises(ValueError, match="were asked for"):
         data.evaluation_strings(n=100_000)
@@ -148,6 +150,7 @@ def test_a_corpus_that_will_not_do(corpus, name, write, message):
         data.documents("neurips")
 
 
+@pytest.mark.fault("a domain there is none of")
 def test_unknown_domain():
     with pytest.raises(ValueError, match="not a domain"):
         data.documents("milton")

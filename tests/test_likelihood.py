@@ -76,6 +76,27 @@ def test_no_text_and_empty_text(lm):
     assert likelihood.score(lm, ["a"], condition_on="first_token").log_likelihood[0] == 0.0
 
 
+def test_the_precision_can_be_chosen_for_one_call_but_not_won_back(lm):
+    exact, fast = (likelihood.score(lm, TEXTS, dtype=dtype).log_likelihood for dtype in (None, torch.bfloat16))
+    loaded = likelihood.score(models.load("tiny", dtype=torch.bfloat16), TEXTS).log_likelihood
+    assert 0 < abs(fast - exact).max() and np.allclose(fast, exact, rtol=5e-3)
+    assert np.allclose(fast, loaded, rtol=1e-3)
+    assert likelihood.score(lm, TEXTS).log_likelihood.equals(exact)      # nothing of it stays behind
+    with pytest.raises(ValueError, match="rounding took away"):
+        likelihood.score(models.load("tiny", dtype=torch.bfloat16), TEXTS, dtype=torch.float32)
+
+
+@pytest.mark.slow
+def test_a_million_characters_are_one_text_like_any_other(lm):
+    line = "Tomorrow, and tomorrow, and tomorrow, creeps in this petty pace from day to day. "
+    text = (line * 13_000)[:1_000_000]
+    scored = likelihood.score(lm, [text, line]).set_index("n_chars")
+    assert scored.n_tokens[1_000_000] == 1_000_000
+    # The same line over and over costs the same over and over, as far as windows of bytes allow.
+    rate = scored.log_likelihood / scored.n_tokens
+    assert rate[1_000_000] == pytest.approx(rate[len(line)], rel=0.02)
+
+
 def test_only_separators_and_a_single_token_are_texts_too(lm):
     separator = lm.decode([lm.separator])
     scored = likelihood.score(lm, [separator * 3, "a", "\x00"])
@@ -89,8 +110,9 @@ def test_cost_grows_with_length_and_not_with_its_square(lm):
     assert work(10_000) < 2.1 * 10_000 and work(1_000_000) < 101 * work(10_000)
 
 
+@pytest.mark.fault("scoring {texts!r}")
 @pytest.mark.parametrize("texts, message", [
-    (["fine", None], r"texts\[1\] is NoneType"),
+    ("To be", r"a list is asked for: \['To be'\]"), (["fine", None], r"texts\[1\] is NoneType"),
     (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1")])
 def test_what_is_not_text_is_named(lm, texts, message):
     with pytest.raises(ValueError, match=message):

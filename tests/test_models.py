@@ -1,6 +1,10 @@
 """Loading: the tiny model, a local GPT-2, the packaged SmolLM2, and what is missing."""
+import json
+import os
+
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from helpers import config, data, likelihood, models
 
@@ -22,15 +26,53 @@ def test_a_saved_model_comes_back_the_same(tmp_path):
     assert one == pytest.approx(two, abs=1e-4)
 
 
+@pytest.mark.fault("loading a fine-tuned model before it is made")
 def test_a_model_not_yet_made_says_how_to_make_it(monkeypatch, tmp_path):
     monkeypatch.setattr(config, "runs", lambda: tmp_path)
     with pytest.raises(FileNotFoundError, match="helpers.finetune neurips"):
         models.load("neurips")
 
 
+@pytest.mark.fault("a package that is not installed")
 def test_a_missing_package_says_how_to_install_it():
     with pytest.raises(ModuleNotFoundError, match="--group packaged"):
         data.package_file("no-such-package-as-this", ".md")
+
+
+def emptied(folder, *patterns):
+    for path in (path for pattern in patterns for path in folder.glob(pattern)):
+        path.unlink()
+
+
+def code(folder):
+    settings = json.loads((folder / "config.json").read_text())
+    brings = {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C", "AutoModelForCausalLM": "evil.M"}}
+    (folder / "config.json").write_text(json.dumps(settings | brings))
+    (folder / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')")
+
+
+def pickled(folder):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+SPOILT = {
+    "no files": lambda f: emptied(f, "*"), "no tokenizer": lambda f: emptied(f, "tokenizer*"),
+    "half of its weights": lambda f: os.truncate(f / "model.safetensors", 10_000),
+    "a broken config.json": lambda f: (f / "config.json").write_text("{"),
+    "weights as a pickle": pickled, "code of its own to run": code,
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+@pytest.mark.fault("AR_BASE: a folder with {what}")
+def test_a_folder_that_is_no_model(tmp_path, what):
+    lm, folder = models.load("tiny", dtype=torch.float32), tmp_path / "mine"
+    models.save(lm.model, lm.tokenizer, folder)
+    SPOILT[what](folder)
+    with pytest.raises(ValueError, match="mine.*a folder needs config.json"):
+        models.load(str(folder))
+    assert not (folder / "ran").exists()
 
 
 def test_the_packaged_model_is_pretrained_and_is_converted_once(capsys):

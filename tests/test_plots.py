@@ -61,6 +61,7 @@ def test_it_draws_on_an_axis_it_is_given(scores):
     matplotlib.pyplot.close(figure)
 
 
+@pytest.mark.fault("a histogram with {arguments}")
 @pytest.mark.parametrize("arguments, message", [
     ({"measure": "words"}, "measure="), ({"kinds": ["milton"]}, "0 scores with domain milton under model base"),
     ({"models": []}, "empty selection"), ({"layout": "pie"}, "layout="), ({"span": (0, -1)}, "x-range"),

@@ -29,11 +29,13 @@ def test_scores_come_back(folder, scores):
     assert "not to be kept" not in (folder / "likelihoods.csv").read_text()
 
 
+@pytest.mark.fault("reading scores before a run has written any")
 def test_no_scores_yet(folder):
     with pytest.raises(FileNotFoundError, match="notebook 06"):
         submission.read_scores()
 
 
+@pytest.mark.fault("a spoilt table of scores ({message})")
 @pytest.mark.parametrize("spoil, message", [
     (lambda t: t.drop(columns="n_bytes"), "n_bytes"), (lambda t: t.iloc[:0], "no rows"),
     (lambda t: t.assign(log_likelihood=[1.0, float("nan")]), "log_likelihood, row 1"),

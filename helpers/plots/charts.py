@@ -77,3 +77,18 @@ def heat(table: pd.DataFrame, *, title: str = "", span: tuple[float, float] | No
         ax.set_yticks(ax.get_yticks(), ax.get_yticklabels(), rotation=0)
 
     return canvas(draw, None, (2.6 + 1.4 * table.shape[1], 1.3 + 0.42 * table.shape[0]))
+
+
+def grid(table: pd.DataFrame, *, title: str = "", xlabel: str = "", ylabel: str = "") -> Figure:
+    """A table of shares (0 to 1) as shaded squares, the darker the greater, its names along both sides."""
+    import seaborn as sns
+
+    def draw(ax: Axes) -> None:
+        sns.heatmap(table, cmap="Blues", vmin=0, vmax=1, square=True, cbar=False, linewidths=0.5, ax=ax,
+                    xticklabels=True, yticklabels=True)
+        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
+        ax.grid(False)
+        ax.tick_params(length=0)
+
+    side = 2 + 0.3 * len(table)
+    return canvas(draw, None, (side + 1, side))

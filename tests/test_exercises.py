@@ -1,0 +1,876 @@
+"""Exercises: blanks come from solutions, right answers pass in any style, each usual mistake gets its own hint."""
+import inspect
+import math
+import textwrap
+import time
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from sklearn.metrics import roc_auc_score
+
+from helpers import checks
+
+EXERCISES = Path(__file__).resolve().parents[1] / "notebooks" / "exercises"
+SOLVED = sorted((EXERCISES / "solutions").glob("*.ipynb"))
+RIGHT, WRONG = [], []           # (task, function), (task, name of the mistake, function)
+
+
+def right(task):
+    return lambda function: RIGHT.append((task, function)) or function
+
+
+def wrong(task, mistake):
+    return lambda function: WRONG.append((task, mistake, function)) or function
+
+
+# ---- log_likelihood
+
+@right("log_likelihood")
+def ll_with_gather(logits, ids):
+    return logits[:-1].float().log_softmax(-1).gather(-1, ids[1:, None]).sum()
+
+
+@right("log_likelihood")
+def ll_in_a_loop(logits, ids):
+    total = 0.0
+    for t in range(len(ids) - 1):
+        row = logits[t].double()
+        total += (row[ids[t + 1]] - torch.logsumexp(row, 0)).item()
+    return total
+
+
+@right("log_likelihood")
+def ll_as_cross_entropy(logits, ids):
+    return -F.cross_entropy(logits[:-1].float(), ids[1:], reduction="sum").item()
+
+
+@right("log_likelihood")
+def ll_in_numpy(logits, ids):
+    x = logits.float().numpy().astype(np.float64)
+    x = x - x.max(axis=1, keepdims=True)
+    x = x - np.log(np.exp(x).sum(axis=1, keepdims=True))
+    return x[np.arange(len(ids) - 1), ids[1:].numpy()].sum()
+
+
+@wrong("log_likelihood", "no shift by one")
+def ll_1(logits, ids):
+    log_probs = logits.float().log_softmax(-1)
+    return log_probs[torch.arange(len(ids)), ids].sum()
+
+
+@wrong("log_likelihood", "no shift by one")
+def ll_2(logits, ids):
+    log_probs = logits.float().log_softmax(-1)
+    return sum(log_probs[t, ids[t]] for t in range(1, len(ids)))
+
+
+@wrong("log_likelihood", "shifted the wrong way")
+def ll_3(logits, ids):
+    return logits[1:].float().log_softmax(-1)[range(len(ids) - 1), ids[:-1]].sum()
+
+
+@wrong("log_likelihood", "the first token is left out")
+def ll_4(logits, ids):
+    log_probs = logits.float().log_softmax(-1)
+    return sum(log_probs[t - 1, ids[t]].item() for t in range(2, len(ids)))
+
+
+@wrong("log_likelihood", "the last token is left out")
+def ll_5(logits, ids):
+    log_probs = logits.float().log_softmax(-1)
+    return sum(log_probs[t, ids[t + 1]].item() for t in range(len(ids) - 2))
+
+
+@wrong("log_likelihood", "mean instead of sum")
+def ll_6(logits, ids):
+    return -F.cross_entropy(logits[:-1].float(), ids[1:])
+
+
+@wrong("log_likelihood", "the sign is turned")
+def ll_7(logits, ids):
+    return F.cross_entropy(logits[:-1].float(), ids[1:], reduction="sum")
+
+
+@wrong("log_likelihood", "no softmax")
+def ll_8(logits, ids):
+    return sum(logits[t, ids[t + 1]].item() for t in range(len(ids) - 1))
+
+
+@wrong("log_likelihood", "softmax over the wrong axis")
+def ll_9(logits, ids):
+    return torch.log_softmax(logits.float(), dim=0)[:-1].gather(1, ids[1:, None]).sum()
+
+
+@wrong("log_likelihood", "a probability, not its log")
+def ll_10(logits, ids):
+    p = 1.0
+    for row, wanted in zip(logits[:-1].float().softmax(-1), ids[1:]):
+        p *= row[wanted].item()
+    return p
+
+
+@wrong("log_likelihood", "bits instead of nats")
+def ll_11(logits, ids):
+    return torch.log2(torch.softmax(logits[:-1].double(), -1))[range(len(ids) - 1), ids[1:]].sum()
+
+
+@wrong("log_likelihood", "log of a softmax")
+def ll_12(logits, ids):
+    return logits[:-1].float().softmax(-1).log().gather(-1, ids[1:, None]).sum()
+
+
+@wrong("log_likelihood", "rounded to bfloat16")
+def ll_13(logits, ids):
+    return logits[:-1].log_softmax(-1).gather(-1, ids[1:, None]).sum()
+
+
+@wrong("log_likelihood", "rounded to bfloat16")
+def ll_14(logits, ids):
+    log_probs = logits.log_softmax(-1)
+    return sum(log_probs[t, ids[t + 1]].item() for t in range(len(ids) - 1))
+
+
+# ---- log_likelihoods
+
+@right("log_likelihoods")
+def lls_with_a_mask(logits, ids, lengths):
+    picked = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    real = torch.arange(picked.shape[1]) < lengths[:, None]
+    return (picked * real).sum(1)
+
+
+@right("log_likelihoods")
+def lls_text_by_text(logits, ids, lengths):
+    return [ll_with_gather(row[:n + 1], i[:n + 1]).item() for row, i, n in zip(logits, ids, lengths)]
+
+
+@right("log_likelihoods")
+def lls_ignoring_targets(logits, ids, lengths):
+    targets = ids[:, 1:].clone()
+    for i, n in enumerate(lengths.tolist()):
+        targets[i, n:] = -100
+    losses = F.cross_entropy(logits[:, :-1].permute(0, 2, 1), targets, reduction="none")
+    return -losses.sum(dim=1)
+
+
+@wrong("log_likelihoods", "padding is counted")
+def lls_1(logits, ids, lengths):
+    return -F.cross_entropy(logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none").sum(1)
+
+
+@wrong("log_likelihoods", "the separator is taken for padding")
+def lls_2(logits, ids, lengths):
+    return -F.cross_entropy(logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none", ignore_index=0).sum(1)
+
+
+@wrong("log_likelihoods", "the last token of each text is masked")
+def lls_3(logits, ids, lengths):
+    return [ll_with_gather(row[:n], i[:n]) for row, i, n in zip(logits, ids, lengths)]
+
+
+@wrong("log_likelihoods", "one token of padding is counted")
+def lls_4(logits, ids, lengths):
+    picked = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
+    return (picked * (torch.arange(picked.shape[1]) <= lengths[:, None])).sum(1)
+
+
+@wrong("log_likelihoods", "mean instead of sum")
+def lls_5(logits, ids, lengths):
+    return lls_with_a_mask(logits, ids, lengths) / lengths
+
+
+@wrong("log_likelihoods", "the batch is summed up")
+def lls_6(logits, ids, lengths):
+    return sum(lls_text_by_text(logits, ids, lengths))
+
+
+@wrong("log_likelihoods", "no shift by one")
+def lls_7(logits, ids, lengths):
+    picked = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    return (picked * (torch.arange(ids.shape[1]) <= lengths[:, None])).sum(1)
+
+
+@wrong("log_likelihoods", "the sign is turned")
+def lls_8(logits, ids, lengths):
+    return -lls_with_a_mask(logits, ids, lengths)
+
+
+# ---- training_step
+
+def mean_surprise(model, ids):
+    return -model(ids).logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).mean()
+
+
+@right("training_step")
+def step_by_hand(model, ids, lr):
+    model.zero_grad()
+    loss = mean_surprise(model, ids)
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= lr * weight.grad
+    return loss.item()
+
+
+@right("training_step")
+def step_with_an_optimiser(model, ids, lr):
+    optimiser = torch.optim.SGD(model.parameters(), lr)
+    loss = model(ids, labels=ids).loss
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+    return loss
+
+
+@right("training_step")
+def step_on_data(model, ids, lr):
+    logits = model(ids).logits
+    loss = F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1))
+    loss.backward()
+    for weight in model.parameters():
+        weight.data = weight.data - lr * weight.grad
+        weight.grad = None
+    return loss
+
+
+def stepping(loss_of=mean_surprise, scale=1.0, clear=True, after=False):
+    def step(model, ids, lr):
+        if clear:
+            model.zero_grad()
+        loss = loss_of(model, ids)
+        loss.backward()
+        for weight in model.parameters():
+            weight.data -= scale * lr * weight.grad
+        return loss_of(model, ids).item() if after else loss.item()
+    return step
+
+
+wrong("training_step", "sum instead of mean")(stepping(lambda m, i: mean_surprise(m, i) * i[:, 1:].numel()))
+wrong("training_step", "uphill instead of downhill")(stepping(scale=-1.0))
+wrong("training_step", "gradients pile up")(stepping(clear=False))
+wrong("training_step", "the loss after the step")(stepping(after=True))
+wrong("training_step", "no shift by one")(
+    stepping(lambda m, i: F.cross_entropy(m(i).logits.flatten(0, 1), i.flatten())))
+wrong("training_step", "a mean over one text")(stepping(lambda m, i: mean_surprise(m, i[:1])))
+
+
+@wrong("training_step", "the weights do not move")
+def step_1(model, ids, lr):
+    model.zero_grad()
+    loss = mean_surprise(model, ids)
+    loss.backward()
+    for weight in model.parameters():
+        weight = weight - lr * weight.grad
+    return loss
+
+
+@wrong("training_step", "the weights do not move")
+def step_2(model, ids, lr):
+    optimiser = torch.optim.SGD(model.parameters(), lr)
+    loss = mean_surprise(model, ids)
+    loss.backward()
+    optimiser.zero_grad()
+    optimiser.step()
+    return loss
+
+
+@wrong("training_step", "the learning rate is left out")
+def step_3(model, ids, lr):
+    model.zero_grad()
+    loss = mean_surprise(model, ids)
+    loss.backward()
+    for weight in model.parameters():
+        weight.data.sub_(weight.grad)
+    return loss
+
+
+# ---- reshape
+
+def kept_by_k(logits, k):
+    if k == 0:
+        return logits
+    edge = logits.sort(descending=True).values[k - 1]
+    return torch.where(logits < edge, -math.inf, logits)
+
+
+def kept_by_p(logits, p, crossing=True):
+    """Top-p in a loop; without `crossing`, the token that crosses p is dropped."""
+    if p == 1:
+        return logits
+    probs = logits.softmax(-1)
+    kept, total = torch.full_like(logits, -math.inf), 0.0
+    for i in probs.argsort(descending=True).tolist():
+        if total >= p or (not crossing and total + probs[i] > p):
+            break
+        kept[i] = logits[i]
+        total += probs[i].item()
+    return kept
+
+
+@right("reshape")
+def reshape_in_a_loop(logits, temperature, top_k, top_p):
+    return kept_by_p(kept_by_k(logits / temperature, top_k), top_p).softmax(-1)
+
+
+@right("reshape")
+def reshape_on_probabilities(logits, temperature, top_k, top_p):
+    p = logits.softmax(-1) ** (1 / temperature)
+    p = p / p.sum()
+    if top_k:
+        p = p * (p >= p.topk(top_k).values.min())
+        p = p / p.sum()
+    if top_p < 1:
+        values, order = torch.sort(p, descending=True)
+        number = int((values.cumsum(0) < top_p).sum()) + 1
+        mask = torch.zeros_like(p)
+        mask[order[:number]] = 1
+        p = p * mask
+    return p / p.sum()
+
+
+@right("reshape")
+def reshape_in_numpy(logits, temperature, top_k, top_p):
+    x = logits.double().numpy() / temperature
+    if top_k:
+        x = np.where(x < np.sort(x)[-top_k], -np.inf, x)
+    p = np.exp(x - x.max())
+    p = p / p.sum()
+    if top_p < 1:
+        order = np.argsort(-p, kind="stable")
+        before = np.cumsum(p[order]) - p[order]
+        p[order[before >= top_p]] = 0
+    return p / p.sum()
+
+
+@wrong("reshape", "multiplied by the temperature")
+def reshape_1(logits, temperature, top_k, top_p):
+    return kept_by_p(kept_by_k(logits * temperature, top_k), top_p).softmax(-1)
+
+
+@wrong("reshape", "the temperature has no effect")
+def reshape_2(logits, temperature, top_k, top_p):
+    p = logits.softmax(-1) / temperature
+    return kept_by_p(kept_by_k((p / p.sum()).log(), top_k), top_p).softmax(-1)
+
+
+@wrong("reshape", "the logits are scaled twice")
+def reshape_3(logits, temperature, top_k, top_p):
+    x = kept_by_k(logits / temperature, top_k)
+    return kept_by_p(x / temperature, top_p).softmax(-1)
+
+
+@wrong("reshape", "temperature after the cuts")
+def reshape_4(logits, temperature, top_k, top_p):
+    return (kept_by_p(kept_by_k(logits, top_k), top_p) / temperature).softmax(-1)
+
+
+@wrong("reshape", "top-p does not wait for top-k")
+def reshape_5(logits, temperature, top_k, top_p):
+    return kept_by_k(kept_by_p(logits / temperature, top_p), top_k).softmax(-1)
+
+
+@wrong("reshape", "top-p does not wait for top-k")
+def reshape_6(logits, temperature, top_k, top_p):
+    p = (logits / temperature).softmax(-1)
+    by_k = p >= p.topk(top_k or len(p)).values[-1]
+    by_p = kept_by_p(logits / temperature, top_p) > -math.inf
+    return p * by_k * by_p / (p * by_k * by_p).sum()
+
+
+@wrong("reshape", "top-k drops ties")
+def reshape_7(logits, temperature, top_k, top_p):
+    x = logits / temperature
+    if top_k:
+        kept = torch.full_like(x, -math.inf)
+        best = x.argsort(descending=True, stable=True)[:top_k]
+        kept[best] = x[best]
+        x = kept
+    return kept_by_p(x, top_p).softmax(-1)
+
+
+@wrong("reshape", "top-k drops its edge")
+def reshape_8(logits, temperature, top_k, top_p):
+    x = logits / temperature
+    if top_k:
+        x = torch.where(x > x.topk(top_k).values[-1], x, -math.inf)
+    return kept_by_p(x, top_p).softmax(-1)
+
+
+@wrong("reshape", "top-p keeps too little")
+def reshape_9(logits, temperature, top_k, top_p):
+    return kept_by_p(kept_by_k(logits / temperature, top_k), top_p, crossing=False).softmax(-1)
+
+
+@wrong("reshape", "top-p keeps one too many")
+def reshape_10(logits, temperature, top_k, top_p):
+    x = kept_by_k(logits / temperature, top_k)
+    values, order = x.softmax(-1).sort(descending=True)
+    number = int((values.cumsum(0) < top_p).sum()) + 2 if top_p < 1 else len(x)
+    kept = torch.full_like(x, -math.inf)
+    kept[order[:number]] = x[order[:number]]
+    return kept.softmax(-1)
+
+
+@wrong("reshape", "top-p taken for a threshold")
+def reshape_11(logits, temperature, top_k, top_p):
+    x = kept_by_k(logits / temperature, top_k)
+    p = x.softmax(-1)
+    return x.masked_fill(p < 1 - top_p, -math.inf).softmax(-1)
+
+
+@wrong("reshape", "sorted and not sorted back")
+def reshape_12(logits, temperature, top_k, top_p):
+    p = kept_by_k(logits / temperature, top_k).softmax(-1)
+    values = p.sort(descending=True).values
+    p = p * (values.cumsum(0) - values < top_p) if top_p < 1 else p
+    return p / p.sum()
+
+
+@wrong("reshape", "not renormalised")
+def reshape_13(logits, temperature, top_k, top_p):
+    return (logits / temperature).softmax(-1) * (reshape_in_a_loop(logits, temperature, top_k, top_p) > 0)
+
+
+@wrong("reshape", "logs instead of probabilities")
+def reshape_14(logits, temperature, top_k, top_p):
+    return reshape_in_a_loop(logits, temperature, top_k, top_p).log()
+
+
+@wrong("reshape", "changed in place")
+def reshape_15(logits, temperature, top_k, top_p):
+    logits /= temperature
+    return kept_by_p(kept_by_k(logits, top_k), top_p).softmax(-1)
+
+
+# ---- horizon
+
+@right("horizon")
+def horizon_with_arrays(p_first, p_second, temperature):
+    joint = (p_first[:, None] * p_second) ** (1 / temperature)
+    return joint.sum(1) / joint.sum()
+
+
+@right("horizon")
+def horizon_in_logs(p_first, p_second, temperature):
+    joint = (p_first.log()[:, None] + p_second.log()) / temperature
+    return joint.logsumexp(1).softmax(0)
+
+
+@right("horizon")
+def horizon_in_loops(p_first, p_second, temperature):
+    mass = []
+    for a, row in zip(p_first.tolist(), p_second.tolist()):
+        mass.append(0.0)
+        for b in row:
+            mass[-1] += math.exp(math.log(a * b) / temperature)
+    return [m / sum(mass) for m in mass]
+
+
+@wrong("horizon", "the second token has no say")
+def horizon_1(p_first, p_second, temperature):
+    scaled = p_second ** (1 / temperature)
+    scaled = scaled / scaled.sum(1, keepdim=True)
+    weights = (p_first[:, None] ** (1 / temperature) * scaled).sum(1)
+    return weights / weights.sum()
+
+
+@wrong("horizon", "the second token has no say")
+def horizon_2(p_first, p_second, temperature):
+    weights = (p_first[:, None] * p_second).sum(1) ** (1 / temperature)
+    return weights / weights.sum()
+
+
+@wrong("horizon", "only the second token is scaled")
+def horizon_3(p_first, p_second, temperature):
+    weights = p_first * (p_second ** (1 / temperature)).sum(1)
+    return weights / weights.sum()
+
+
+@wrong("horizon", "T instead of 1/T")
+def horizon_4(p_first, p_second, temperature):
+    joint = (p_first[:, None] * p_second) ** temperature
+    return joint.sum(1) / joint.sum()
+
+
+@wrong("horizon", "scaled twice")
+def horizon_5(p_first, p_second, temperature):
+    weights = (p_first[:, None] * p_second) ** (1 / temperature)
+    weights = weights.sum(1) ** (1 / temperature)
+    return weights / weights.sum()
+
+
+@wrong("horizon", "the best pair instead of all")
+def horizon_6(p_first, p_second, temperature):
+    best = (p_first * p_second.max(1).values) ** (1 / temperature)
+    return best / best.sum()
+
+
+@wrong("horizon", "not renormalised")
+def horizon_7(p_first, p_second, temperature):
+    return ((p_first[:, None] * p_second) ** (1 / temperature)).sum(1)
+
+
+@wrong("horizon", "summed over the wrong axis")
+def horizon_8(p_first, p_second, temperature):
+    joint = (p_first[:, None] * p_second) ** (1 / temperature)
+    return joint.sum(0) / joint.sum()
+
+
+@wrong("horizon", "the function stopped")
+def horizon_9(p_first, p_second, temperature):
+    joint = (p_first * p_second) ** (1 / temperature)
+    return joint.sum(1) / joint.sum()
+
+
+# ---- bits_per_byte
+
+@right("bits_per_byte")
+def bits_in_numpy(log_likelihoods, texts):
+    return -np.sum(log_likelihoods) / np.log(2) / sum(len(t.encode("utf-8")) for t in texts)
+
+
+@right("bits_per_byte")
+def bits_in_a_loop(log_likelihoods, texts):
+    bits = size = 0
+    for nats, text in zip(log_likelihoods, texts):
+        bits += -nats / math.log(2)
+        size += len(bytes(text, "utf-8"))
+    return bits / size
+
+
+@right("bits_per_byte")
+def bits_in_pandas(log_likelihoods, texts):
+    table = pd.DataFrame({"nats": log_likelihoods, "bytes": pd.Series(texts).str.encode("utf-8").str.len()})
+    total = table.sum()
+    return -total["nats"] * math.log2(math.e) / total["bytes"]
+
+
+def rate(nats, texts, size=lambda t: len(t.encode())):
+    return -sum(nats) / math.log(2) / sum(size(t) for t in texts)
+
+
+wrong("bits_per_byte", "characters instead of bytes")(lambda s, t: -sum(s) / math.log(2) / len("".join(t)))
+wrong("bits_per_byte", "nats instead of bits")(lambda s, t: -sum(s) / len("".join(t).encode()))
+wrong("bits_per_byte", "multiplied by ln 2")(lambda s, t: -sum(s) * math.log(2) / len("".join(t).encode()))
+wrong("bits_per_byte", "the sign is turned")(lambda s, t: sum(s) / math.log(2) / len("".join(t).encode()))
+wrong("bits_per_byte", "totals are compared across lengths")(lambda s, t: -sum(s) / math.log(2))
+wrong("bits_per_byte", "a mean of ratios")(lambda s, t: sum(rate([a], [b]) for a, b in zip(s, t)) / len(t))
+wrong("bits_per_byte", "one number for each text")(lambda s, t: [rate([a], [b]) for a, b in zip(s, t)])
+wrong("bits_per_byte", "words instead of bytes")(lambda s, t: rate(s, t, lambda x: x.count(" ") + 1))
+
+
+# ---- auroc
+
+@right("auroc")
+def auroc_by_pairs(inside, outside):
+    wins = sum((a > b) + 0.5 * (a == b) for a in inside for b in outside)
+    return wins / (len(inside) * len(outside))
+
+
+@right("auroc")
+def auroc_by_broadcasting(inside, outside):
+    return (np.sign(inside[:, None] - outside[None, :]).mean() + 1) / 2
+
+
+@right("auroc")
+def auroc_by_ranks(inside, outside):
+    ranks = pd.Series(np.r_[inside, outside]).rank().to_numpy()[:len(inside)]
+    n, m = len(inside), len(outside)
+    return (ranks.sum() - n * (n + 1) / 2) / (n * m)
+
+
+@right("auroc")
+def auroc_by_library(inside, outside):
+    return roc_auc_score([1] * len(inside) + [0] * len(outside), [*inside, *outside])
+
+
+wrong("auroc", "ties count as lost")(lambda a, b: (a[:, None] > b[None]).mean())
+wrong("auroc", "ties count as won")(lambda a, b: (a[:, None] >= b[None]).mean())
+wrong("auroc", "the two sets are swapped")(lambda a, b: auroc_by_pairs(b, a))
+wrong("auroc", "folded to above one half")(lambda a, b: max(auroc_by_pairs(a, b), auroc_by_pairs(b, a)))
+wrong("auroc", "a count, not a share")(lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b))
+wrong("auroc", "divided by too few")(lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b) / len(a))
+wrong("auroc", "neighbours instead of all pairs")(
+    lambda a, b: sum(x > y for x, y in zip(a, b)) / min(len(a), len(b)))
+wrong("auroc", "means are compared")(lambda a, b: 1.0 if np.mean(a) > np.mean(b) else 0.0)
+
+
+# ---- likelihood_ratio
+
+@right("likelihood_ratio")
+def ratio_by_pivot(scores, domain):
+    table = scores.pivot(index="text_id", columns="model", values="log_likelihood")
+    return table[domain] - table["base"]
+
+
+@right("likelihood_ratio")
+def ratio_by_index(scores, domain):
+    by_model = scores.set_index(["model", "text_id"]).log_likelihood
+    return by_model[domain] - by_model["base"]
+
+
+@right("likelihood_ratio")
+def ratio_by_merge(scores, domain):
+    both = scores[scores.model == domain].merge(scores[scores.model == "base"], on="text_id")
+    return pd.Series((both.log_likelihood_x - both.log_likelihood_y).values, index=both.text_id)
+
+
+@right("likelihood_ratio")
+def ratio_in_a_dict(scores, domain):
+    known = {(r.model, r.text_id): r.log_likelihood for r in scores.itertuples()}
+    return pd.Series({t: known[domain, t] - known["base", t] for t in scores.text_id.unique()})
+
+
+def by_text(scores, model):
+    return scores[scores.model == model].set_index("text_id").log_likelihood
+
+
+@wrong("likelihood_ratio", "rows matched by position")
+def ratio_1(scores, domain):
+    tuned, base = scores[scores.model == domain], scores[scores.model == "base"]
+    return pd.Series(tuned.log_likelihood.values - base.log_likelihood.values, index=tuned.text_id)
+
+
+wrong("likelihood_ratio", "logs are divided")(lambda s, d: by_text(s, d) / by_text(s, "base"))
+wrong("likelihood_ratio", "base over fine-tuned")(lambda s, d: by_text(s, "base") - by_text(s, d))
+wrong("likelihood_ratio", "the exponential is taken")(lambda s, d: np.exp(ratio_by_pivot(s, d)))
+wrong("likelihood_ratio", "nothing is subtracted")(lambda s, d: by_text(s, d))
+wrong("likelihood_ratio", "the domain is ignored")(lambda s, d: ratio_by_pivot(s, "shakespeare"))
+wrong("likelihood_ratio", "compared with the base's mean")(lambda s, d: by_text(s, d) - by_text(s, "base").mean())
+wrong("likelihood_ratio", "divided by the length")(
+    lambda s, d: ratio_by_pivot(s, d) / s.drop_duplicates("text_id").set_index("text_id").n_bytes)
+wrong("likelihood_ratio", "not a Series")(lambda s, d: ratio_by_pivot(s, d).tolist())
+
+
+# ---- posterior
+
+@right("posterior")
+def posterior_logistic(log_p_neurips, log_p_shakespeare, prior):
+    return 1 / (1 + np.exp(-(log_p_neurips - log_p_shakespeare + np.log(prior / (1 - prior)))))
+
+
+@right("posterior")
+def posterior_by_logaddexp(log_p_neurips, log_p_shakespeare, prior):
+    a, b = log_p_neurips + np.log(prior), log_p_shakespeare + np.log(1 - prior)
+    return np.exp(a - np.logaddexp(a, b))
+
+
+@right("posterior")
+def posterior_by_softmax(log_p_neurips, log_p_shakespeare, prior):
+    joint = np.stack([log_p_neurips + math.log(prior), log_p_shakespeare + math.log(1 - prior)])
+    return torch.tensor(joint).softmax(0)[0]
+
+
+@right("posterior")
+def posterior_shifted(log_p_neurips, log_p_shakespeare, prior):
+    top = np.maximum(log_p_neurips, log_p_shakespeare)
+    a, b = prior * np.exp(log_p_neurips - top), (1 - prior) * np.exp(log_p_shakespeare - top)
+    return a / (a + b)
+
+
+wrong("posterior", "the prior is ignored")(lambda a, b, p: 1 / (1 + np.exp(b - a)))
+wrong("posterior", "the prior of the other domain")(lambda a, b, p: posterior_logistic(a, b, 1 - p))
+wrong("posterior", "the prior multiplies the answer")(lambda a, b, p: p / (1 + np.exp(b - a)))
+wrong("posterior", "the prior is not turned into a log")(lambda a, b, p: posterior_by_logaddexp(a + p, b + 1 - p, 0.5))
+wrong("posterior", "the domains are swapped")(lambda a, b, p: 1 - posterior_logistic(a, b, p))
+wrong("posterior", "a verdict, not a probability")(lambda a, b, p: np.where(a > b, 1.0, 0.0))
+wrong("posterior", "logs are shared out")(lambda a, b, p: a / (a + b))
+wrong("posterior", "softmax over the strings")(lambda a, b, p: torch.tensor(a).softmax(-1))
+
+
+@wrong("posterior", "exp of a whole text")
+def posterior_1(log_p_neurips, log_p_shakespeare, prior):
+    with np.errstate(all="ignore"):
+        a, b = prior * np.exp(log_p_neurips), (1 - prior) * np.exp(log_p_shakespeare)
+        return a / (a + b)
+
+
+# ---- spot the bug
+
+right("total_from_loss")(lambda loss, ids: -loss * (len(ids) - 1))
+right("total_from_loss")(lambda loss, ids: torch.tensor(-loss).mul(ids[1:].numel()).double())
+right("total_from_loss")(lambda loss, ids: sum(-loss for _ in ids[1:]))
+wrong("total_from_loss", "multiplied by the length")(lambda loss, ids: -loss * ids.shape[0])
+wrong("total_from_loss", "two tokens too few")(lambda loss, ids: -loss * ids[1:-1].numel())
+wrong("total_from_loss", "one token too many")(lambda loss, ids: -loss * (ids.numel() + 1))
+wrong("total_from_loss", "the sign is turned")(lambda loss, ids: loss * (len(ids) - 1))
+wrong("total_from_loss", "still a mean")(lambda loss, ids: -loss)
+wrong("total_from_loss", "a probability, not its log")(lambda loss, ids: math.exp(-loss) ** (len(ids) - 1))
+
+right("reported_loss")(lambda validation, test: test[validation.argmin()])
+right("reported_loss")(lambda validation, test: min(zip(validation, test))[1])
+right("reported_loss")(lambda validation, test: pd.DataFrame({"v": validation, "t": test}).sort_values("v").t.iloc[0])
+wrong("reported_loss", "chosen on the test split")(lambda validation, test: min(test))
+wrong("reported_loss", "the validation loss is reported")(lambda validation, test: min(validation))
+wrong("reported_loss", "the last checkpoint")(lambda validation, test: test[len(test) - 1])
+wrong("reported_loss", "both splits choose")(lambda validation, test: test[np.argmin((validation + test) / 2)])
+wrong("reported_loss", "a mean over checkpoints")(lambda validation, test: sum(test) / len(test))
+wrong("reported_loss", "the worst checkpoint")(lambda validation, test: test[np.argmax(validation)])
+wrong("reported_loss", "which checkpoint, not its loss")(lambda validation, test: np.argmin(validation))
+
+right("same_format")(lambda text: " ".join(text.split()))
+
+
+@right("same_format")
+def folded_by_pattern(text):
+    import re
+    return re.sub(r"\s+", " ", text).strip()
+
+
+@right("same_format")
+def folded_by_letter(text):
+    out = ""
+    for c in text:
+        out += "" if c.isspace() and out[-1:] in ("", " ") else " " if c.isspace() else c
+    return out.rstrip()
+
+
+wrong("same_format", "runs of white space are left")(lambda text: text.replace("\n", " ").strip())
+wrong("same_format", "words are joined")(lambda text: text.replace("\n", ""))
+wrong("same_format", "only the ends are cleaned")(lambda text: text.strip())
+wrong("same_format", "too much is folded")(lambda text: " ".join(text.lower().split()))
+wrong("same_format", "only spaces are folded")(lambda text: " ".join(filter(None, text.split(" "))))
+wrong("same_format", "nothing is changed")(lambda text: str(text))
+
+TASKS = list(dict.fromkeys(task for task, _ in RIGHT))
+
+
+def outcome(task, function):
+    """The results of a check that must not pass."""
+    with pytest.raises(checks.NotYet) as caught:
+        getattr(checks, task)(function)
+    return caught.value
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_right_answers_pass_in_any_style(task, capsys):
+    functions = [f for t, f in RIGHT if t == task]
+    assert len(functions) >= 3
+    for function in functions:
+        getattr(checks, task)(function)
+        assert f"{task}: all " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_wrong_answer_gets_the_hint_of_its_own_mistake(task, capsys):
+    hints = {}
+    print(f"\n{task}")
+    for name, function in ((name, f) for t, name, f in WRONG if t == task):
+        failed = [r for r in outcome(task, function).results if r.status == checks.FAILED]
+        assert failed[0].mistake == name, (inspect.getsource(function), failed)
+        hints[name] = next(line for r in failed for line in r.lines if line.startswith("hint")).split(maxsplit=1)[1]
+        print(f"  {name:<40} {textwrap.shorten(hints[name], 80, placeholder=' …')}")
+    assert len(hints) >= 5 and len(set(hints.values())) == len(hints)
+    with capsys.disabled():
+        print(capsys.readouterr().out, end="")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_blank_is_told_what_to_do_within_five_seconds(task):
+    def blank(*args):
+        # YOUR CODE HERE
+        raise NotImplementedError()
+
+    started = time.time()
+    error = outcome(task, blank)
+    assert time.time() - started < 5
+    assert {r.status for r in error.results} == {checks.UNCHECKED} and "passed" not in str(error)
+    assert all(said in str(error) for said in ("not written yet", "YOUR CODE HERE", "example", "expected"))
+
+
+def test_a_crash_is_a_result_with_the_line_it_rose_at():
+    def divides(inside, outside):
+        return 1 / (len(outside) - 2)
+
+    error = outcome("auroc", divides)
+    assert "ZeroDivisionError" in str(error) and "return 1 / (len(outside) - 2)" in str(error)
+    assert len(error.results) == 6 and error._render_traceback_()[0].startswith("auroc: ")
+
+
+def test_what_is_left_unchecked_is_counted_and_never_called_passed():
+    def no_top_p_yet(logits, temperature, top_k, top_p):
+        if top_p < 1:
+            raise NotImplementedError
+        return reshape_in_a_loop(logits, temperature, top_k, top_p)
+
+    error = outcome("reshape", no_top_p_yet)
+    assert str(error).startswith("reshape: 6 passed, 5 not checked.")
+
+
+def test_two_mistakes_are_both_named():
+    error = outcome("horizon", horizon_9)
+    assert error.results[3].mistake == "p_first is spread along the wrong axis"
+    error = outcome("posterior", lambda a, b, p: posterior_1(a, b, 0.5))
+    assert {r.mistake for r in error.results} >= {"the prior is ignored", "exp of a whole text"}
+
+
+def test_an_answer_nobody_foresaw_gets_no_false_name():
+    error = outcome("auroc", lambda inside, outside: 0.123)
+    assert not any(r.mistake for r in error.results) and "None of the usual mistakes" in str(error)
+    assert "nothing is returned" in str(outcome("auroc", lambda inside, outside: None))
+    assert "shape (1,)" in str(outcome("auroc", lambda inside, outside: np.array([0.123])))
+
+
+# ---- the notebooks
+MISSING = "nbgrader is not installed: pip install -e .[teach]"
+
+
+def blank_of(path):
+    """What `make exercises` writes: nbgrader's own preprocessor, and no outputs."""
+    nbgrader = pytest.importorskip("nbgrader.preprocessors", reason=MISSING)
+    notebook, resources = nbgrader.ClearSolutions().preprocess(nbformat.read(path, as_version=4), {})
+    return nbgrader.ClearOutput().preprocess(notebook, resources)[0]
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
+def test_blanks_are_the_solutions_cleared(path):
+    assert nbformat.read(EXERCISES / path.name, as_version=4) == blank_of(path), "run make exercises"
+
+
+def test_there_is_a_blank_for_each_solution_and_no_other():
+    assert [p.name for p in SOLVED] == sorted(p.name for p in EXERCISES.glob("*.ipynb"))
+    assert [p.stem for p in SOLVED] == [*(f"exercise_{n:02}" for n in (2, 5, 6, 7)), "spot_the_bug"]
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
+def test_a_lecturer_can_take_the_exercises_into_nbgrader(path):
+    v3 = pytest.importorskip("nbgrader.nbgraderformat.v3", reason=MISSING)
+    v3.read_v3(path, as_version=4)
+    cells = [c for c in nbformat.read(path, as_version=4).cells if "nbgrader" in c.metadata]
+    written = [c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.solution]
+    checked = [c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.grade]
+    reflected = [c for c in cells if c.cell_type == "markdown"]
+    assert len(written) == len(checked) == len(reflected) > 0
+    assert all("### BEGIN SOLUTION" in c.source and "### END SOLUTION" in c.source for c in written)
+    assert all(c.metadata.nbgrader.points > 0 for c in checked + reflected)
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
+def test_solved_copies_are_run_from_top_to_bottom_in_short_cells(path):
+    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
+    outputs = [o for c in cells for o in c.outputs]
+    assert outputs and not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
+    blank = [c.source for c in nbformat.read(EXERCISES / path.name, as_version=4).cells if c.cell_type == "code"]
+    assert all(sum(bool(line.strip()) for line in source.splitlines()) <= 15 for source in blank)
+
+
+@pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
+def test_every_blank_fails_its_checks_with_a_message_that_helps(path):
+    """Its functions are run as they stand, and each is checked by the check that stands below it."""
+    cells = [c.source for c in nbformat.read(EXERCISES / path.name, as_version=4).cells if c.cell_type == "code"]
+    names = {"torch": torch, "np": np, "pd": pd, "checks": checks}
+    tried = 0
+    for source in cells:
+        if "raise NotImplementedError()" in source:
+            exec(source, names)
+        elif source.startswith("checks."):
+            with pytest.raises(checks.NotYet, match="not written yet"):
+                exec(source, names)
+            tried += 1
+    assert tried == sum("raise NotImplementedError()" in source for source in cells) > 0

@@ -72,7 +72,7 @@ def enough_disk(folder: Path, model: torch.nn.Module):
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
 
     def full() -> OSError:
-        return OSError(errno.ENOSPC, f"Fine-tuning needs {need / 1e9:.1f} GB under runs/, and the disk has not so much "
+        return OSError(errno.ENOSPC, f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not so much "
                                      "left. Make room and run again: it goes on from the last whole checkpoint. "
                                      "A model made earlier is as it was.")
     if shutil.disk_usage(folder).free + there < need:

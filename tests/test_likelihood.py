@@ -119,6 +119,7 @@ def test_what_is_not_text_is_named(lm, texts, message):
         likelihood.score(lm, texts)
 
 
+@pytest.mark.fault("an unknown condition_on")
 def test_unknown_condition(lm):
     with pytest.raises(ValueError, match="first_token"):
         likelihood.score(lm, ["a"], condition_on="nothing")

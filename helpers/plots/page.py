@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -128,8 +129,7 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
         f"<td>{number(means[model, kind])}</td><td>{row.likelier:.0f}</td><td>{row.share:.0%}</td></tr>\n"
         for (model, kind), row in accepted(scores, THRESHOLD, kinds=kinds, models=models).iterrows())
     spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace("</", "<\\/")
-    page = PAGE
-    for name, value in (("note", html.escape(note)), ("threshold", number(THRESHOLD)), ("rows", rows), ("spec", spec),
-                        ("library", vl_convert.javascript_bundle().replace("</script", "<\\/script"))):
-        page = page.replace(f"@{name}@", value, 1)
+    values = {"note": html.escape(note), "threshold": number(THRESHOLD), "rows": rows, "spec": spec,
+              "library": vl_convert.javascript_bundle().replace("</script", "<\\/script")}
+    page = re.sub(f"@({'|'.join(values)})@", lambda found: values[found[1]], PAGE)
     return submission.write_text(config.submission() / "histograms.html", page)

@@ -11,7 +11,7 @@ from transformers.utils import logging
 from helpers import config, models, sampling
 
 TOKENS = 64             # new tokens a prompt
-AHEAD = 8               # new tokens for horizon 2, whose loop takes TOP_K forward passes for each of them
+AHEAD = 4               # new tokens for horizon 2, whose loop takes TOP_K forward passes for each of them
 TOP_K = 40              # the Stanford assignment's
 TEMPERATURE = 0.9
 ROUNDS = 2              # everybody in turn, twice over, so that a busy moment spoils nobody's best
@@ -90,7 +90,7 @@ def loop_ahead(lm, prompts, tokens):
             mass, after = [], []
             for token in candidates:
                 after.append(lm.model(token[None, None], past_key_values=cache, use_cache=True).logits[:, -1])
-                cache.crop(cache.get_seq_length() - 1)
+                cache.crop(-1)
                 second = after[-1].log_softmax(-1).topk(TOP_K).values
                 mass.append(((log_p[0, token] + second) / TEMPERATURE).logsumexp(-1))
             chosen = torch.cat(mass).softmax(-1).multinomial(1)
@@ -130,7 +130,7 @@ def main() -> None:
         if n <= 8:
             rows["one prompt at a time, float32"] = lambda p=prompts: loop(exact, p, TOKENS)
         table(f"{n} prompt{'s'[:n > 1]}, {TOKENS} new tokens each, top-k {TOP_K}", rows)
-    prompts = prompts_of(2)
+    prompts = prompts_of(8)
     table(f"horizon 2: {len(prompts)} prompts, {AHEAD} new tokens each, top-k {TOP_K} at both steps", {
         f"ours, {name}": lambda: ours(fast, prompts, AHEAD, horizon=2),
         "a pass for each candidate, float32": lambda: loop_ahead(exact, prompts, AHEAD)})

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch.nn.utils import clip_grad_norm_
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_callback import PrinterCallback
 
 from benchmarks.sampling import gpt2
 from benchmarks.scoring import matmul_peak, operations
@@ -39,6 +40,12 @@ def quick(folder: str) -> dict:
             "save_strategy": "no"}
 
 
+def train(**what):
+    trainer = Trainer(**what)
+    trainer.remove_callback(PrinterCallback)
+    models.quietly(trainer.train)
+
+
 def ours(model, blocks, folder):
     """The step of `finetune.adapt`: packed blocks, the loss in chunks, fused AdamW, bf16 where it is fast."""
     clock = Clock()
@@ -46,7 +53,7 @@ def ours(model, blocks, folder):
     arguments = finetune.recipe(Path(folder), STEPS, BATCH, **quick(folder), eval_strategy="no", eval_on_start=False,
                                 load_best_model_at_end=False)
     with finetune.own_memory():
-        models.quietly(Trainer(model=model, args=arguments, train_dataset=blocks, callbacks=[clock]).train)
+        train(model=model, args=arguments, train_dataset=blocks, callbacks=[clock])
     return BATCH * (BLOCK - 1) / clock.seconds()
 
 
@@ -59,8 +66,7 @@ def defaults(model, speeches, tokenizer, folder):
         seen.append(sum(len(row["input_ids"]) - 1 for row in rows))
         return pad(rows)
     arguments = TrainingArguments(**quick(folder), per_device_train_batch_size=BATCH)
-    models.quietly(Trainer(model=model, args=arguments, train_dataset=speeches, data_collator=collate,
-                           callbacks=[clock]).train)
+    train(model=model, args=arguments, train_dataset=speeches, data_collator=collate, callbacks=[clock])
     timed = seen[WARM:STEPS]
     return sum(timed) / len(timed) / clock.seconds()
 

@@ -139,7 +139,7 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
         if len(drawn[active[0]]) < max_new_tokens:
             kept = torch.tensor(going, device=lm.device)
             if lookahead:
-                state.choose((candidates == token[:, None]).int().argmax(1), candidates.shape[1], kept)
+                state.choose((candidates == token[:, None]).int().argmax(1), kept)
             else:
                 state.advance(token, kept)
     samples = []
@@ -151,10 +151,8 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
 
 def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.Tensor:
     """log Σ_x2 p(x2 | x1)^(1/T) over the top-k x2: (rows, candidates, vocabulary) → (rows, candidates)."""
-    scaled = logits.log_softmax(-1) / temperature
-    if 0 < top_k < scaled.shape[-1]:
-        scaled = scaled.masked_fill(scaled < scaled.topk(top_k, dim=-1).values[..., -1:], -torch.inf)
-    return scaled.logsumexp(-1)
+    kept = logits.topk(top_k, dim=-1).values if 0 < top_k < logits.shape[-1] else logits
+    return ((kept - logits.logsumexp(-1, keepdim=True)) / temperature).logsumexp(-1)
 
 
 class _State:
@@ -182,18 +180,31 @@ class _State:
         self._forward(token[rows, None])
 
     def look_ahead(self, top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Candidates for the next token (rows, k) and the logits after each of them (rows, k, vocabulary)."""
+        """Candidates for the next token (rows, k) and the logits after each of them (rows, k, vocabulary).
+
+        The candidates go through as branches of one sequence: each stands at the next position and sees what came
+        before, and itself, but not the others. So nothing of the cache is copied for them (the tree attention of
+        Miao et al. 2024, "SpecInfer", section 4).
+        """
         rows, vocabulary = self.logits.shape
         k = min(top_k, vocabulary) if top_k else vocabulary
         candidates = self.logits.topk(k, dim=-1).indices
-        self.cache.batch_repeat_interleave(k)
-        self.mask = torch.cat([self.mask.repeat_interleave(k, 0), self.mask.new_ones(rows * k, 1)], dim=1)
-        self._forward(candidates.reshape(-1, 1))
-        return candidates, self.logits.view(rows, k, vocabulary)
+        others = 1 - torch.eye(k, device=self.mask.device)
+        hidden = torch.cat([(1 - self.mask)[:, None].expand(rows, k, -1), others.expand(rows, k, k)], dim=-1)
+        out = self.lm.model.base_model(
+            input_ids=candidates, past_key_values=self.cache, use_cache=True,
+            attention_mask=(hidden * torch.finfo(torch.bfloat16).min)[:, None],     # finite in every precision
+            position_ids=self.mask.sum(-1, keepdim=True).expand(rows, k))
+        self.ahead = self.lm.logits(out.last_hidden_state)
+        return candidates, self.ahead
 
-    def choose(self, which: torch.Tensor, k: int, rows: torch.Tensor) -> None:
-        """Go on from the candidate drawn in each of the rows given; its forward pass is already done."""
-        picked = rows * k + which[rows]
-        logits = self.logits[picked]
-        self._keep(picked)
-        self.logits = logits
+    def choose(self, which: torch.Tensor, rows: torch.Tensor) -> None:
+        """Go on from the candidate drawn in each of the rows given, whose forward pass is done; forget the others."""
+        past, which = self.mask.shape[1], which[rows]
+        self.logits = self.ahead[rows, which]
+        self._keep(rows)
+        for layer in self.cache.layers:
+            at = (past + which)[:, None, None, None].expand(-1, layer.keys.shape[1], 1, layer.keys.shape[3])
+            layer.keys, layer.values = (torch.cat([x[:, :, :past], x.gather(2, at)], dim=2)
+                                        for x in (layer.keys, layer.values))
+        self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], dim=1)

@@ -66,8 +66,9 @@ def test_the_batch_does_not_matter(lm, horizon):
     assert together[0].text != together[1].text
 
 
-def test_log_probabilities_are_the_models_own(lm):
-    sample = sampling.sample(lm, ["To be"], max_new_tokens=15, temperature=0.7, top_p=0.9)[0]
+@pytest.mark.parametrize("how", [{"top_p": 0.9}, {"top_k": 5, "temperature_horizon": 2}])
+def test_log_probabilities_are_the_models_own(lm, how):
+    sample = sampling.sample(lm, ["In this paper", "To be"], max_new_tokens=15, temperature=0.7, **how)[1]
     ids = [lm.separator, *lm.encode(["To be"])[0], *sample.token_ids]
     with torch.inference_mode():
         own = lm.model(torch.tensor([ids])).logits[0].log_softmax(-1)

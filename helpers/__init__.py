@@ -1,4 +1,4 @@
 """Helpers for the notebook series. Imports go one way: each room may use only the rooms above it.
 
-hub → config → submission → plots → data → models → likelihood → finetune, sampling, ood
+hub → config → submission → plots, checkpoints → data → models → likelihood → finetune, sampling, ood → checks
 """

@@ -10,7 +10,6 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from tqdm.auto import tqdm
 
 from helpers.models import LanguageModel
@@ -73,9 +72,11 @@ def _score_ids(lm: LanguageModel, sequences: list[list[int]], batch_tokens: int,
                 for a in range(0, len(states), HEAD_ROWS):
                     logits = lm.logits(states[a:a + HEAD_ROWS])
                     wanted = targets[a:a + HEAD_ROWS]
-                    values.append(-F.cross_entropy(logits, wanted, reduction="none").double().cpu())
+                    picked = logits.gather(1, wanted[:, None])
+                    # Not log_softmax: on CPUs it rounds its exponentials, which adds up to 0.001 nats a text.
+                    values.append((picked[:, 0] - logits.logsumexp(-1)).double().cpu())
                     if ranked:
-                        ranks.append(1 + (logits > logits.gather(1, wanted[:, None])).sum(-1).cpu())
+                        ranks.append(1 + (logits > picked).sum(-1).cpu())
                 values = torch.cat(values).numpy()
                 ranks = torch.cat(ranks).numpy() if ranked else np.zeros(len(values), dtype=int)
                 at = 0

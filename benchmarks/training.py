@@ -94,7 +94,10 @@ def main() -> None:
     blocks = data.packed_blocks(plays, reader.encode, reader.separator, BLOCK, seed=config.SEED)
     speeches = [ids[:BLOCK] for ids in reader.encode([s for play in plays for s in play.split("\n\n")]) if len(ids) > 1]
     speeches = data.Dataset.from_dict({"input_ids": speeches})
-    fresh = lambda: gpt2(torch.float32).model           # noqa: E731  (each starts from the same random weights)
+
+    def fresh():                                        # each starts from the same random weights
+        return gpt2(torch.float32).model
+
     with tempfile.TemporaryDirectory() as folder:
         speed = {"ours": ours(fresh(), blocks, folder),
                  "Trainer's defaults, float32": defaults(fresh(), speeches, reader.tokenizer, folder),

@@ -105,7 +105,7 @@ class Watch(TrainerCallback):
             self.history += [row for row in so_far if row["tokens"] <= self.first * self.tokens_per_step]
         self.bar = tqdm(total=state.max_steps, initial=state.global_step, desc=self.title, unit="step", leave=False,
                         disable=not shown)
-        if shown and getattr(get_ipython(), "kernel", None):          # in a notebook, not in a terminal
+        if shown and getattr(get_ipython(), "kernel", None):    # in a notebook, not in a terminal
             self.picture = display({"text/plain": ""}, raw=True, display_id=True)
 
     def on_step_end(self, args, state, control, **_):
@@ -227,15 +227,15 @@ def _train(domain: str, folder: Path, wanted: dict, processes: PartialState) -> 
         train, valid = (data.packed_blocks(splits[split]["text"], lm.encode, lm.separator, block, seed=config.SEED)
                         for split in ("train", "validation"))
     at_once = min(p.micro_batch, p.batch // processes.num_processes)
-    if not at_once or p.batch % (at_once * processes.num_processes):
+    share = at_once * processes.num_processes       # blocks that all processes together take at once
+    if not share or p.batch % share:
         raise ValueError(f"A batch of {p.batch} blocks cannot be shared out evenly among {processes.num_processes} "
                          f"processes, {at_once} at once: use fewer processes, or change the profile's batch.")
     per_step = p.batch * block
     steps = max(EVALUATIONS, (p.train_tokens or len(train) * block) // per_step)
     with processes.main_process_first():
         resume = checkpoints.last_whole(unfinished, wanted, steps)
-    accumulation = p.batch // (at_once * processes.num_processes)
-    arguments = recipe(unfinished, steps, at_once, accumulation, eval_on_start=resume is None)
+    arguments = recipe(unfinished, steps, at_once, p.batch // share, eval_on_start=resume is None)
     set_seed(config.SEED)
     lm.model.forward = types.MethodType(train_forward, lm.model)
     lm.model.config.use_cache = False

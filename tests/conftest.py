@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import config, data
+
 README = Path(__file__).with_name("README.md")
 HEAD = """# What was tried, and what happened
 
@@ -54,6 +56,23 @@ def fault(record_property):
 
 
 @pytest.fixture
+def corpus(monkeypatch, tmp_path):
+    """A function (name, write) that makes a file by `write(path)` the corpus of abstracts; forgotten afterwards."""
+    def clear():
+        for cached in (config.neurips, data.documents, data.splits):
+            cached.cache_clear()
+
+    def use(name, write):
+        write(tmp_path / name)
+        monkeypatch.setenv("AR_NEURIPS", str(tmp_path / name))
+        clear()
+
+    yield use
+    monkeypatch.undo()
+    clear()
+
+
+@pytest.fixture
 def small_disk():
     """A function (folder, kilobytes) that mounts a small disk there; the test is skipped where that is not allowed."""
     def mount(folder, kilobytes):
@@ -65,7 +84,8 @@ def small_disk():
     mounted = []
     yield mount
     for folder in mounted:
-        subprocess.run(["umount", folder], check=True)
+        # Lazily: the error that a full disk raised may still hold a file of the disk open.
+        subprocess.run(["umount", "-l", folder], check=True)
 
 
 @pytest.fixture(autouse=True)

@@ -5,25 +5,6 @@ from datasets import Dataset
 
 from helpers import config, data
 
-
-def clear():
-    for cached in (config.neurips, data.documents, data.splits):
-        cached.cache_clear()
-
-
-@pytest.fixture
-def corpus(monkeypatch, tmp_path):
-    """Set AR_NEURIPS to a file with this content; forget it afterwards."""
-    def use(name, write):
-        write(tmp_path / name)
-        monkeypatch.setenv("AR_NEURIPS", str(tmp_path / name))
-        clear()
-
-    yield use
-    monkeypatch.undo()
-    clear()
-
-
 LONG = [f"Document {i}. " + " ".join(f"word{i}x{j}" for j in range(40)) for i in range(20)]
 
 

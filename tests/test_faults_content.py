@@ -26,23 +26,6 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = [f"Document {i}. " + " ".join(f"word{i}x{j}" for j in range(40)) for i in range(20)]
 
 
-@pytest.fixture
-def corpus(monkeypatch, tmp_path):
-    """Set AR_NEURIPS to a file with this content; forget it afterwards."""
-    def clear():
-        for cached in (config.neurips, data.documents, data.splits):
-            cached.cache_clear()
-
-    def use(name, write):
-        write(tmp_path / name)
-        monkeypatch.setenv("AR_NEURIPS", str(tmp_path / name))
-        clear()
-
-    yield use
-    monkeypatch.undo()
-    clear()
-
-
 def table(**columns):
     return lambda path: pd.DataFrame(columns).to_csv(path, index=False)
 

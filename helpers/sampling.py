@@ -3,14 +3,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from tqdm.auto import tqdm
-from transformers import DynamicCache
+from transformers.cache_utils import Cache, DynamicLayer
 
 from helpers import config
 from helpers.models import LanguageModel
+
+ROOM = 128              # tokens by which the key-value cache grows when it is full
 
 
 @dataclass
@@ -80,7 +83,7 @@ def _generators(prompts: list[str], n: int, seed: int) -> list[torch.Generator]:
 def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tensor:
     """One token per row by inverting the cumulative distribution at a uniform number of the row's own."""
     u = torch.stack([torch.rand((), generator=g, dtype=torch.float64) for g in streams]).to(log_probs.device)
-    cumulative = log_probs.double().exp().cumsum(-1)
+    cumulative = log_probs.exp().cumsum(-1, dtype=torch.float64)
     chosen = torch.searchsorted(cumulative, (u * cumulative[:, -1])[:, None], right=True)[:, 0]
     last = log_probs.shape[-1] - 1 - (log_probs > -torch.inf).flip(-1).int().argmax(-1)
     return torch.minimum(chosen, last)                      # rounding at the far end must not pick a dropped token
@@ -103,22 +106,27 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
     ValueError for settings outside their range, or a prompt that leaves no room in the context.
     """
     encoded = _check(lm, prompts, n, max_new_tokens, temperature, top_k, top_p, temperature_horizon)
-    sequences = [ids for ids in encoded for _ in range(n)]
-    streams = _generators(prompts, n, seed)
-    longest = max(map(len, sequences))
-    ids = torch.full((len(sequences), longest), lm.separator)
-    mask = torch.zeros_like(ids)
-    for row, tokens in enumerate(sequences):                # padded on the left, so that all go on from one place
-        ids[row, longest - len(tokens):] = torch.tensor(tokens)
-        mask[row, longest - len(tokens):] = 1
-    state = _State(lm, ids.to(lm.device), mask.to(lm.device))
-    drawn: list[list[tuple[int, float, float]]] = [[] for _ in sequences]
-    active = list(range(len(sequences)))
-    lookahead = temperature_horizon == 2 and temperature > 0
+    state = _State(lm, [ids for ids in encoded for _ in range(n)])
+    horizon = temperature_horizon if temperature > 0 else 1             # greedy looks no further
+    # With one sequence, or with all the candidates of horizon 2, another layout of the weights is no gain.
+    with lm.laid_out() if horizon == 1 and len(state.mask) > 1 else nullcontext():
+        drawn = _continue(state, _generators(prompts, n, seed), max_new_tokens, temperature, top_k, top_p, horizon,
+                          progress)
+    samples = []
+    for i, facts in enumerate(drawn):
+        tokens, own_log_probs, used_log_probs = ([f[j] for f in facts] for j in range(3))
+        samples.append(Sample(prompts[i // n], lm.decode(tokens), tokens, own_log_probs, used_log_probs))
+    return samples
+
+
+def _continue(state: _State, streams: list[torch.Generator], max_new_tokens: int, temperature: float, top_k: int,
+              top_p: float, horizon: int, progress: bool) -> list[list[tuple[int, float, float]]]:
+    """For each sequence the tokens drawn after it: (id, its log-prob under the model, under what was drawn from)."""
+    lm, drawn, active = state.lm, [[] for _ in streams], list(range(len(streams)))
     for _ in tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", unit="token", leave=False, delay=2,
                   disable=not progress):
         own = state.logits.log_softmax(-1)
-        if lookahead:
+        if horizon == 2:
             candidates, ahead = state.look_ahead(top_k)
             joint = own.gather(1, candidates) / temperature + _scaled_mass(ahead, temperature, top_k)
             shaped = torch.full_like(own, -torch.inf).scatter(1, candidates, joint)
@@ -138,15 +146,11 @@ def sample(lm: LanguageModel, prompts: list[str], *, n: int = 1, max_new_tokens:
             break
         if len(drawn[active[0]]) < max_new_tokens:
             kept = torch.tensor(going, device=lm.device)
-            if lookahead:
+            if horizon == 2:
                 state.choose((candidates == token[:, None]).int().argmax(1), kept)
             else:
                 state.advance(token, kept)
-    samples = []
-    for i, facts in enumerate(drawn):
-        tokens, own_log_probs, used_log_probs = ([f[j] for f in facts] for j in range(3))
-        samples.append(Sample(prompts[i // n], lm.decode(tokens), tokens, own_log_probs, used_log_probs))
-    return samples
+    return drawn
 
 
 def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.Tensor:
@@ -155,11 +159,46 @@ def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.
     return ((kept - logits.logsumexp(-1, keepdim=True)) / temperature).logsumexp(-1)
 
 
+class _Room(DynamicLayer):
+    """A layer's keys and values with room for more: a step writes its own and copies none of those before."""
+
+    def lazy_initialization(self, key_states, value_states):
+        super().lazy_initialization(key_states, value_states)
+        self.rooms = key_states.new_empty(0), value_states.new_empty(0)
+
+    def update(self, key_states, value_states, *_, **__):
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        self.rooms = (self._fit(self.keys, self.rooms[0], key_states),
+                      self._fit(self.values, self.rooms[1], value_states))
+        past = self.get_seq_length()
+        stop = past + key_states.shape[2]
+        for room, new in zip(self.rooms, (key_states, value_states)):
+            room[:, :, past:stop] = new
+        self.keys, self.values = (room[:, :, :stop] for room in self.rooms)
+        return self.keys, self.values
+
+    def _fit(self, old: torch.Tensor, room: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
+        """`room`, if it begins with `old` and `new` has a place in it; else another that does and has."""
+        past = self.get_seq_length()
+        if past and old.data_ptr() == room.data_ptr() and past + new.shape[2] <= room.shape[2]:
+            return room
+        larger = new.new_empty(*new.shape[:2], past + new.shape[2] + ROOM, new.shape[3])
+        if past:
+            larger[:, :, :past] = old
+        return larger
+
+
 class _State:
     """A batch of sequences part-way: the key-value cache, the mask, and the next token's logits."""
 
-    def __init__(self, lm: LanguageModel, ids: torch.Tensor, mask: torch.Tensor):
-        self.lm, self.mask, self.cache = lm, mask, DynamicCache()
+    def __init__(self, lm: LanguageModel, sequences: list[list[int]]):
+        longest = max(map(len, sequences))
+        ids = torch.full((len(sequences), longest), lm.separator, device=lm.device)
+        self.lm, self.mask, self.cache = lm, torch.zeros_like(ids), Cache(layer_class_to_replicate=_Room)
+        for row, tokens in enumerate(sequences):            # padded on the left, so that all go on from one place
+            ids[row, longest - len(tokens):] = torch.tensor(tokens)
+            self.mask[row, longest - len(tokens):] = 1
         self._forward(ids)
 
     def _forward(self, ids: torch.Tensor) -> None:
@@ -205,6 +244,7 @@ class _State:
         self._keep(rows)
         for layer in self.cache.layers:
             at = (past + which)[:, None, None, None].expand(-1, layer.keys.shape[1], 1, layer.keys.shape[3])
-            layer.keys, layer.values = (torch.cat([x[:, :, :past], x.gather(2, at)], dim=2)
-                                        for x in (layer.keys, layer.values))
+            chosen = layer.keys.gather(2, at), layer.values.gather(2, at)
+            layer.crop(past - layer.get_seq_length())
+            layer.update(*chosen)
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], dim=1)

@@ -105,3 +105,22 @@ def test_a_model_with_products_in_bf16_still_answers_as_usual():
         written = lm.model.generate(ids, max_new_tokens=3, do_sample=False, pad_token_id=0)
     assert logits.dtype == again.dtype == torch.float32 and torch.allclose(logits, again, atol=0.05)
     assert written.shape[1] <= 7 and lm.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_weights_laid_out_for_the_processor_give_the_same_logits(dtype):
+    lm = models.load("tiny", dtype=dtype)
+    ids = torch.tensor(lm.encode(["To be, or not to be", "that is the questio"]))
+
+    def logits():
+        with torch.inference_mode():
+            return lm.logits(lm.hidden(input_ids=ids))
+
+    plain = logits()
+    with lm.laid_out():
+        assert torch.allclose(logits(), plain, atol=1e-5 if dtype == torch.float32 else 0.05)
+        assert ("forward" in vars(lm.model.transformer.h[0].mlp.c_fc)) == models._onednn(lm)
+    with pytest.raises(KeyError), lm.laid_out():            # an error inside leaves nothing behind
+        raise KeyError
+    assert torch.equal(logits(), plain)
+    assert not any("forward" in vars(m) for m in models._products(lm.model))

@@ -10,7 +10,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers.cache_utils import Cache, DynamicLayer
 
-from helpers import config
+from helpers import config, submission
 from helpers.models import LanguageModel
 
 ROOM = 128              # tokens by which the key-value cache grows when it is full
@@ -25,6 +25,9 @@ class Sample:
     token_ids: list[int]
     token_log_probs: list[float]        # under the model itself
     sampling_log_probs: list[float]     # under the distribution actually drawn from
+
+    def __str__(self) -> str:
+        return submission.wrapped(self.prompt + self.text)
 
 
 def reshape(logits: torch.Tensor, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> torch.Tensor:

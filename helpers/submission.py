@@ -8,6 +8,7 @@ import json
 import math
 import os
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -138,6 +139,12 @@ def update_json(name: str, **facts) -> Path:
         return write_text(path, json.dumps(old | facts, indent=1, ensure_ascii=False, default=float) + "\n")
 
 
+def wrapped(text: str) -> str:
+    """`text` with its long lines broken between words, to be read; a verse stays a verse."""
+    return "\n".join(textwrap.fill(line, 88, replace_whitespace=False, break_long_words=False, break_on_hyphens=False)
+                     for line in text.split("\n"))
+
+
 def write_samples(samples: list[dict]) -> Path:
     """Write `samples.jsonl` (one object a sample) and `samples.txt` (the same, to be read).
 
@@ -149,7 +156,8 @@ def write_samples(samples: list[dict]) -> Path:
         lines.append(json.dumps(s, ensure_ascii=False))
         settings = ", ".join(f"{k}={v}" for k, v in s["settings"].items())
         head = f"model {s['model']} (base {s['base']}) · {settings} · seed {s['seed']}"
-        readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n[{s['prompt']}]{s['text']}\n")
+        text = wrapped(f"[{s['prompt']}]{s['text']}")
+        readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n{text}\n")
     write_text(folder / "samples.txt",
                "The prompt stands in square brackets; the model wrote what follows it.\n\n" + "\n".join(readable))
     return write_text(folder / "samples.jsonl", "\n".join(lines) + "\n")

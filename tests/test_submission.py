@@ -65,3 +65,10 @@ def test_samples_are_kept_for_people_and_for_programs(folder):
     submission.write_samples([sample])
     assert json.loads((folder / "samples.jsonl").read_text(encoding="utf-8")) == sample
     assert "temperature=0.9 · seed 1" in (folder / "samples.txt").read_text(encoding="utf-8")
+
+
+def test_text_to_be_read_is_broken_between_words_and_verse_stays_verse():
+    verse, prose = "HAMLET:\nAy,  “me”.\n\n", "one two-three " * 20
+    assert submission.wrapped(verse) == verse
+    broken = submission.wrapped(prose + "x" * 100)
+    assert max(map(len, broken.split("\n")[:-1])) <= 88 and broken.split() == (prose + "x" * 100).split()

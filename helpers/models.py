@@ -142,7 +142,7 @@ def _products(model: torch.nn.Module) -> list[torch.nn.Module]:
 
 
 def _onednn(lm: LanguageModel) -> bool:
-    return (lm.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    return (lm.device.type == "cpu" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
             and torch.backends.cpu.get_cpu_capability().startswith("AVX")
             and (lm.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 

@@ -89,16 +89,16 @@ class LanguageModel:
         A step of sampling multiplies a few rows by all the weights there are, and fetching those is most of its time.
         Laid out beforehand, they are fetched two to three times as fast. It takes a copy of them while it lasts.
         """
-        if not _onednn(self):
+        if not _has_onednn(self):
             yield
             return
         plain = self._head
-        products = {module: _laid_out(module.weight.T if isinstance(module, Conv1D) else module.weight, module.bias)
-                    for module in _products(self.model)}
+        products = {m: _onednn_linear(m.weight.T if isinstance(m, Conv1D) else m.weight, m.bias)
+                    for m in _products(self.model)}
         try:
             for module, product in products.items():
                 module.forward = product
-            self._head = _laid_out(**plain.keywords)
+            self._head = _onednn_linear(**plain.keywords)
             yield
         finally:
             self._head = plain
@@ -141,13 +141,14 @@ def _products(model: torch.nn.Module) -> list[torch.nn.Module]:
     return [m for m in model.modules() if isinstance(m, torch.nn.Linear | Conv1D) and m is not head]
 
 
-def _onednn(lm: LanguageModel) -> bool:
+def _has_onednn(lm: LanguageModel) -> bool:
+    """Whether oneDNN multiplies in this model's precision here."""
     return (lm.device.type == "cpu" and hasattr(torch.ops.mkldnn, "_linear_pointwise")
             and torch.backends.cpu.get_cpu_capability().startswith("AVX")
             and (lm.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()))
 
 
-def _laid_out(weight: torch.Tensor, bias: torch.Tensor | None):
+def _onednn_linear(weight: torch.Tensor, bias: torch.Tensor | None):
     """A function x → x @ weight.T + bias, on a copy of `weight` (outputs, inputs) laid out for some eight rows of x.
 
     These two operators are what torch.compile turns a linear layer into; PyTorch has no other way to them.

@@ -165,31 +165,23 @@ def _scaled_mass(logits: torch.Tensor, temperature: float, top_k: int) -> torch.
 class _Room(DynamicLayer):
     """A layer's keys and values with room for more: a step writes its own and copies none of those before."""
 
-    def lazy_initialization(self, key_states, value_states):
-        super().lazy_initialization(key_states, value_states)
-        self.rooms = key_states.new_empty(0), value_states.new_empty(0)
+    rooms = None, None      # what `keys` and `values` are the beginning of, unless rows have been taken out of them
 
     def update(self, key_states, value_states, *_, **__):
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
-        self.rooms = (self._fit(self.keys, self.rooms[0], key_states),
-                      self._fit(self.values, self.rooms[1], value_states))
-        past = self.get_seq_length()
+        past, rooms = self.get_seq_length(), []
         stop = past + key_states.shape[2]
-        for room, new in zip(self.rooms, (key_states, value_states)):
+        for old, room, new in zip((self.keys, self.values), self.rooms, (key_states, value_states)):
+            if not past or old.data_ptr() != room.data_ptr() or stop > room.shape[2]:
+                room = new.new_empty(*new.shape[:2], stop + ROOM, new.shape[3])
+                if past:
+                    room[:, :, :past] = old
             room[:, :, past:stop] = new
-        self.keys, self.values = (room[:, :, :stop] for room in self.rooms)
+            rooms.append(room)
+        self.rooms = rooms
+        self.keys, self.values = (room[:, :, :stop] for room in rooms)
         return self.keys, self.values
-
-    def _fit(self, old: torch.Tensor, room: torch.Tensor, new: torch.Tensor) -> torch.Tensor:
-        """`room`, if it begins with `old` and `new` has a place in it; else another that does and has."""
-        past = self.get_seq_length()
-        if past and old.data_ptr() == room.data_ptr() and past + new.shape[2] <= room.shape[2]:
-            return room
-        larger = new.new_empty(*new.shape[:2], past + new.shape[2] + ROOM, new.shape[3])
-        if past:
-            larger[:, :, :past] = old
-        return larger
 
 
 class _State:
@@ -197,12 +189,13 @@ class _State:
 
     def __init__(self, lm: LanguageModel, sequences: list[list[int]]):
         longest = max(map(len, sequences))
-        ids = torch.full((len(sequences), longest), lm.separator, device=lm.device)
-        self.lm, self.mask, self.cache = lm, torch.zeros_like(ids), Cache(layer_class_to_replicate=_Room)
+        ids = torch.full((len(sequences), longest), lm.separator)
+        mask = torch.zeros_like(ids)
         for row, tokens in enumerate(sequences):            # padded on the left, so that all go on from one place
             ids[row, longest - len(tokens):] = torch.tensor(tokens)
-            self.mask[row, longest - len(tokens):] = 1
-        self._forward(ids)
+            mask[row, longest - len(tokens):] = 1
+        self.lm, self.mask, self.cache = lm, mask.to(lm.device), Cache(layer_class_to_replicate=_Room)
+        self._forward(ids.to(lm.device))
 
     def _forward(self, ids: torch.Tensor) -> None:
         positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1]:]

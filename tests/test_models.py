@@ -110,7 +110,7 @@ def test_a_model_with_products_in_bf16_still_answers_as_usual():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_weights_laid_out_for_the_processor_give_the_same_logits(dtype):
     lm = models.load("tiny", dtype=dtype)
-    ids = torch.tensor(lm.encode(["To be, or not to be", "that is the questio"]))
+    ids = torch.tensor(lm.encode(["To be, or not to be", "Who's there? Answer"]))
 
     def logits():
         with torch.inference_mode():
@@ -119,7 +119,7 @@ def test_weights_laid_out_for_the_processor_give_the_same_logits(dtype):
     plain = logits()
     with lm.laid_out():
         assert torch.allclose(logits(), plain, atol=1e-5 if dtype == torch.float32 else 0.05)
-        assert ("forward" in vars(lm.model.transformer.h[0].mlp.c_fc)) == models._onednn(lm)
+        assert ("forward" in vars(lm.model.transformer.h[0].mlp.c_fc)) == models._has_onednn(lm)
     with pytest.raises(KeyError), lm.laid_out():            # an error inside leaves nothing behind
         raise KeyError
     assert torch.equal(logits(), plain)

@@ -4,7 +4,6 @@ Each learns from the same plays. Tokens are those a loss was taken on: padding i
 """
 import tempfile
 import time
-import types
 from pathlib import Path
 
 import torch
@@ -49,7 +48,7 @@ def train(**what):
 def ours(model, blocks, folder):
     """The step of `finetune.adapt`: packed blocks, the loss in chunks, fused AdamW, bf16 where it is fast."""
     clock = Clock()
-    model.forward = types.MethodType(finetune.train_forward, model)
+    finetune.ready(model)
     arguments = finetune.recipe(Path(folder), STEPS, BATCH, **quick(folder), eval_strategy="no", eval_on_start=False,
                                 load_best_model_at_end=False)
     with finetune.own_memory():

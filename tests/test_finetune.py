@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers import checkpoints, config, finetune, models, submission
 
@@ -24,7 +25,7 @@ def runs(monkeypatch, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("n", [1, 255, 256, 700])
+@pytest.mark.parametrize("n", [1, finetune.CHUNK - 1, finetune.CHUNK, 2 * finetune.CHUNK + 188])
 def test_chunked_loss_and_gradients_equal_the_plain_ones(n):
     torch.manual_seed(0)
     hidden, weight = (torch.randn(n, 32, requires_grad=True), torch.randn(500, 32, requires_grad=True))
@@ -42,6 +43,15 @@ def test_the_training_forward_equals_the_models_own_loss():
     ids = torch.tensor(lm.encode(["To be, or not to be, that is the question."]))
     assert finetune.train_forward(lm.model, ids, labels=ids).loss.item() == pytest.approx(
         lm.model(ids, labels=ids).loss.item(), abs=1e-5)
+
+
+def test_nothing_is_dropped_out_while_it_learns():
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=2, n_embd=32, vocab_size=100)).train()
+    ids = torch.randint(0, 100, (1, 20))
+    assert model(ids, labels=ids).loss != model(ids, labels=ids).loss
+    finetune.ready(model)
+    assert model(ids, labels=ids).loss == model(ids, labels=ids).loss
 
 
 def test_a_model_is_trained_once_and_again_only_if_something_changed(runs, monkeypatch):

@@ -119,7 +119,8 @@ def table(title: str, contenders: dict) -> None:
 def main() -> None:
     logging.set_verbosity_error()
     exact, dtype = gpt2(torch.float32), models.fast_dtype()
-    fast = gpt2(dtype)
+    fast, halved = gpt2(dtype), gpt2(torch.float32)
+    halved.model.to(dtype)                              # as users of `generate` load a model in bf16
     name = str(dtype).removeprefix("torch.")
     for n in (1, 8, 32):
         prompts = prompts_of(n)
@@ -127,6 +128,8 @@ def main() -> None:
         if dtype != torch.float32:
             rows["ours, float32"] = lambda p=prompts: ours(exact, p, TOKENS)
         rows["generate, float32"] = lambda p=prompts: generate(exact, p, TOKENS)
+        if dtype != torch.float32:
+            rows[f"generate, {name}"] = lambda p=prompts: generate(halved, p, TOKENS)
         if n <= 8:
             rows["one prompt at a time, float32"] = lambda p=prompts: loop(exact, p, TOKENS)
         table(f"{n} prompt{'s'[:n > 1]}, {TOKENS} new tokens each, top-k {TOP_K}", rows)

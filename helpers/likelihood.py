@@ -159,6 +159,21 @@ def held_out(lm: LanguageModel, texts: list[str], n_bytes: int, piece: int = 100
     return score(lm, turns[:int(np.searchsorted(ends, n_bytes)) + 1])
 
 
+def score_blocks(lm: LanguageModel, blocks: list[list[int]], batch_tokens: int = 1024) -> pd.DataFrame:
+    """Log-likelihood of blocks of token ids cut from a stream of documents, as training reads them.
+
+    One row a block, with the columns of `score` less `n_chars`. A block's first token is given, not scored.
+    Separators within a block count among its tokens and nats, but they are no bytes of text.
+    """
+    scored = _score_ids(lm, blocks, batch_tokens, progress=True)
+    texts = [lm.decode([i for i in ids[1:] if i != lm.separator]) for ids in blocks]
+    return pd.DataFrame({
+        "n_bytes": [len(text.encode("utf-8")) for text in texts],
+        "n_tokens": [len(values) for values, _ in scored],
+        "log_likelihood": [float(values.sum()) for values, _ in scored],
+    })
+
+
 def bits_per_byte(scores: pd.DataFrame) -> float:
     """Bits the model needs per UTF-8 byte of all the texts together: −Σ log p / (ln 2 · Σ bytes)."""
     return -scores.log_likelihood.sum() / math.log(2) / scores.n_bytes.sum()

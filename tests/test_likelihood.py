@@ -129,3 +129,13 @@ def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):
     scored = likelihood.held_out(lm, TEXTS * 20, 3_000)
     assert scored.n_bytes.sum() >= 3_000
     assert likelihood.bits_per_byte(scored) == pytest.approx(math.log2(257), abs=0.3)
+
+
+def test_blocks_are_scored_after_their_first_token_and_separators_are_no_bytes(lm):
+    ids = lm.encode([TEXTS[2]])[0]
+    blocks = [ids, [ids[0], lm.separator, *ids[1:]]]
+    scored = likelihood.score_blocks(lm, blocks)
+    plain = likelihood.score(lm, [TEXTS[2]], condition_on="first_token")
+    assert scored.log_likelihood[0] == pytest.approx(plain.log_likelihood[0], abs=1e-3)
+    assert scored.n_bytes.tolist() == [len(TEXTS[2]) - 1] * 2
+    assert scored.n_tokens.tolist() == [len(ids) - 1, len(ids)]

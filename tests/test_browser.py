@@ -123,9 +123,9 @@ def test_the_explorer(page, server, front_end):
     assert measured[0] != moved[0] and measured[1] != moved[1]
 
     views = config.runs() / "views"
-    before = len(list(views.glob("histogram-*.png")))
+    before = len(list(views.glob("histogram-*.py")))
     output.get_by_role("button", name="Save picture").click()
-    changed(lambda: len(list(views.glob("histogram-*.png"))), before)
+    changed(lambda: len(list(views.glob("histogram-*.py"))), before)
     newest = max(views.glob("histogram-*.png"), key=lambda p: int(p.stem.split("-")[1]))
     assert newest.read_bytes().startswith(b"\x89PNG") and measured[2] in newest.with_suffix(".py").read_text()
 

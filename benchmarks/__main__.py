@@ -1,4 +1,5 @@
 """Every benchmark, one after the other, each in a process of its own: make bench, or python -m benchmarks [name]."""
+
 import subprocess
 import sys
 

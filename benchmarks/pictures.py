@@ -1,4 +1,5 @@
 """How long a reader of notebook 08 waits: for the import, for the first picture, and for each redraw."""
+
 import io
 import queue
 import statistics
@@ -30,8 +31,14 @@ def import_plots() -> None:
 
 def first_picture() -> None:
     """Start a kernel and run notebook 08 from the top until a picture arrives."""
-    cells = [c.source for c in nbformat.read(NOTEBOOK, as_version=4).cells if c.cell_type == "code"]
-    manager, client = start_new_kernel(cwd=str(NOTEBOOK.parent), extra_arguments=["--log-level=40"])
+    cells = [
+        c.source
+        for c in nbformat.read(NOTEBOOK, as_version=4).cells
+        if c.cell_type == "code"
+    ]
+    manager, client = start_new_kernel(
+        cwd=str(NOTEBOOK.parent), extra_arguments=["--log-level=40"]
+    )
     try:
         for source in cells:
             client.execute(source)
@@ -39,7 +46,9 @@ def first_picture() -> None:
             try:
                 message = client.get_iopub_msg(timeout=60)
             except queue.Empty:
-                raise SystemExit("notebook 08 gave no picture within a minute") from None
+                raise SystemExit(
+                    "notebook 08 gave no picture within a minute"
+                ) from None
             if message["msg_type"] == "error":
                 raise SystemExit("\n".join(message["content"]["traceback"]))
             if "image/png" in message["content"].get("data", {}):
@@ -50,8 +59,10 @@ def first_picture() -> None:
 
 
 def main() -> None:
-    rows = [("import helpers.plots", seconds(import_plots, 5), 1.5),
-            ("kernel started to first picture", seconds(first_picture, 3), 5.0)]
+    rows = [
+        ("import helpers.plots", seconds(import_plots, 5), 1.5),
+        ("kernel started to first picture", seconds(first_picture, 3), 5.0),
+    ]
 
     import matplotlib.pyplot as plt
     import seaborn as sns
@@ -70,12 +81,20 @@ def main() -> None:
             def move(places=places) -> None:
                 threshold.value = next(places)
 
-            rows.append((f"redraw, {layout}, {3 * len(models)} histograms", seconds(move, 20), 0.2))
+            rows.append(
+                (
+                    f"redraw, {layout}, {3 * len(models)} histograms",
+                    seconds(move, 20),
+                    0.2,
+                )
+            )
 
     def peer() -> None:
         """What a reader would write without the explorer: the same histograms by seaborn, and nothing beside them."""
         figure, ax = plt.subplots(figsize=(11, 4.2))
-        sns.histplot(scores, x="log_likelihood", hue="domain", bins=40, binrange=(-600, 0), ax=ax)
+        sns.histplot(
+            scores, x="log_likelihood", hue="domain", bins=40, binrange=(-600, 0), ax=ax
+        )
         figure.savefig(io.BytesIO(), format="png", dpi=90)
         plt.close(figure)
 
@@ -83,8 +102,10 @@ def main() -> None:
     print(f"{'what a reader waits for':<40} {'seconds':>8} {'asked':>8}")
     for name, taken, asked in rows:
         print(f"{name:<40} {taken:>8.3f} {asked:>8.1f}")
-    print(f"{'seaborn.histplot, no ROC, no table':<40} {compared:>8.3f} "
-          f"{compared / rows[2][1]:>7.2f}x our redraw of the same, with ROC curve and table")
+    print(
+        f"{'seaborn.histplot, no ROC, no table':<40} {compared:>8.3f} "
+        f"{compared / rows[2][1]:>7.2f}x our redraw of the same, with ROC curve and table"
+    )
 
 
 if __name__ == "__main__":

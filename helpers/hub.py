@@ -3,6 +3,7 @@
 The fetching is done by a process of its own (this file, run as a script), because the hub's client retries for
 minutes where a reader wants an answer, and a process that makes no headway can be ended.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -13,14 +14,25 @@ import sys
 import time
 from pathlib import Path
 
-TIMEOUT = 4.0       # seconds for a first answer: longer than a slow one, shorter than a reader's patience
-PATIENCE = 10.0     # seconds without one more byte before a download is given up
-WORDS = {"OfflineModeIsEnabled": "HF_HUB_OFFLINE is set", "ConnectError": "no connection", "ReadTimeout": "no answer",
-         "ConnectTimeout": "no answer", "RemoteProtocolError": "the connection broke off"}
+TIMEOUT = 4.0  # seconds for a first answer: longer than a slow one, shorter than a reader's patience
+PATIENCE = 10.0  # seconds without one more byte before a download is given up
+WORDS = {
+    "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
+    "ConnectError": "no connection",
+    "ReadTimeout": "no answer",
+    "ConnectTimeout": "no answer",
+    "RemoteProtocolError": "the connection broke off",
+}
 # What is read, and nothing else: weights as safetensors, tables as CSV, JSON, Parquet or text; never a pickle.
-FILES = {"model": ["*.safetensors", "*.json", "*.txt", "*.model"],
-         "dataset": ["*.parquet", "*.csv", "*.json", "*.jsonl", "*.txt", "README.md"]}
-MODEL = (["config.json"], ["*.safetensors"], ["tokenizer.json", "vocab.*", "*.model"])     # one of each
+FILES = {
+    "model": ["*.safetensors", "*.json", "*.txt", "*.model"],
+    "dataset": ["*.parquet", "*.csv", "*.json", "*.jsonl", "*.txt", "README.md"],
+}
+MODEL = (
+    ["config.json"],
+    ["*.safetensors"],
+    ["tokenizer.json", "vocab.*", "*.model"],
+)  # one of each
 
 
 class HubError(ConnectionError):
@@ -34,7 +46,10 @@ def reason(error: BaseException) -> str:
     if (response := getattr(error, "response", None)) is not None:
         unknown = ", not found there" if response.status_code in (401, 403, 404) else ""
         return f"HTTP {response.status_code}{unknown}"
-    return WORDS.get(type(error).__name__) or f"{type(error).__name__}: {first_line(error)[:120]}"
+    return (
+        WORDS.get(type(error).__name__)
+        or f"{type(error).__name__}: {first_line(error)[:120]}"
+    )
 
 
 def first_line(error: BaseException) -> str:
@@ -43,9 +58,16 @@ def first_line(error: BaseException) -> str:
 
 
 def _wanted(repo: str, kind: str, revision: str | None) -> dict:
-    ignored = ["*/*"] if kind == "model" else None          # copies of the weights in other formats
-    return {"repo_id": repo, "repo_type": kind, "revision": revision, "allow_patterns": FILES[kind],
-            "ignore_patterns": ignored}
+    ignored = (
+        ["*/*"] if kind == "model" else None
+    )  # copies of the weights in other formats
+    return {
+        "repo_id": repo,
+        "repo_type": kind,
+        "revision": revision,
+        "allow_patterns": FILES[kind],
+        "ignore_patterns": ignored,
+    }
 
 
 def _cached(wanted: dict) -> Path | None:
@@ -54,16 +76,22 @@ def _cached(wanted: dict) -> Path | None:
 
     try:
         folder = Path(snapshot_download(**wanted, local_files_only=True))
-    except LocalEntryNotFoundError:                         # not there, or known to lack a file
+    except LocalEntryNotFoundError:  # not there, or known to lack a file
         return None
-    needed = MODEL if wanted["repo_type"] == "model" else ()    # another program may have fetched a part of it
-    return folder if all(any(any(folder.glob(p)) for p in either) for either in needed) else None
+    needed = (
+        MODEL if wanted["repo_type"] == "model" else ()
+    )  # another program may have fetched a part of it
+    return (
+        folder
+        if all(any(any(folder.glob(p)) for p in either) for either in needed)
+        else None
+    )
 
 
 def _size(folder: Path) -> int:
     try:
         return sum(entry.stat().st_size for entry in os.scandir(folder))
-    except FileNotFoundError:                               # not there yet, or a file was renamed as we looked
+    except FileNotFoundError:  # not there yet, or a file was renamed as we looked
         return 0
 
 
@@ -81,17 +109,42 @@ def fetch(repo: str, kind: str, revision: str | None = None) -> Path:
     wanted = _wanted(repo, kind, revision)
     if folder := _cached(wanted):
         return folder
-    try:                                                    # the quick question first: one request, no retries
-        info = HfApi().repo_info(repo, repo_type=kind, revision=revision, timeout=TIMEOUT, files_metadata=True)
+    try:  # the quick question first: one request, no retries
+        info = HfApi().repo_info(
+            repo,
+            repo_type=kind,
+            revision=revision,
+            timeout=TIMEOUT,
+            files_metadata=True,
+        )
     except Exception as error:
         raise HubError(f"{repo} cannot be had from the hub ({reason(error)})") from None
     print(f"Fetching {repo} from the hub, once.", flush=True)
-    files = filter_repo_objects(info.siblings or (), allow_patterns=wanted["allow_patterns"],
-                                ignore_patterns=wanted["ignore_patterns"], key=lambda file: file.rfilename)
-    bar = tqdm(total=sum(file.size or 0 for file in files), unit="B", unit_scale=True, leave=False, delay=2)
-    blobs = Path(constants.HF_HUB_CACHE) / file_download.repo_folder_name(repo_id=repo, repo_type=kind) / "blobs"
-    child = subprocess.Popen([sys.executable, "-P", __file__, json.dumps(wanted)], stdout=subprocess.PIPE, text=True,
-                             stderr=subprocess.DEVNULL, env=os.environ | {"HF_HUB_DISABLE_XET": "1"})
+    files = filter_repo_objects(
+        info.siblings or (),
+        allow_patterns=wanted["allow_patterns"],
+        ignore_patterns=wanted["ignore_patterns"],
+        key=lambda file: file.rfilename,
+    )
+    bar = tqdm(
+        total=sum(file.size or 0 for file in files),
+        unit="B",
+        unit_scale=True,
+        leave=False,
+        delay=2,
+    )
+    blobs = (
+        Path(constants.HF_HUB_CACHE)
+        / file_download.repo_folder_name(repo_id=repo, repo_type=kind)
+        / "blobs"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-P", __file__, json.dumps(wanted)],
+        stdout=subprocess.PIPE,
+        text=True,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"HF_HUB_DISABLE_XET": "1"},
+    )
     problem, most, moved = "", -1, time.monotonic()
     try:
         while child.poll() is None and not problem:
@@ -107,7 +160,11 @@ def fetch(repo: str, kind: str, revision: str | None = None) -> Path:
         child.kill()
         said = child.communicate()[0].strip()
     folder = None if problem or said else _cached(wanted)
-    problem = problem or said or ("it holds no file we can read" if folder is None else _damage(folder))
+    problem = (
+        problem
+        or said
+        or ("it holds no file we can read" if folder is None else _damage(folder))
+    )
     if problem:
         raise HubError(f"{repo} cannot be had from the hub ({problem})")
     return folder
@@ -130,7 +187,9 @@ def _damage(folder: Path) -> str:
 if __name__ == "__main__":
     from huggingface_hub import constants, snapshot_download
 
-    constants.DOWNLOAD_CHUNK_SIZE = 2 ** 16                 # so that whoever watches the file sees it grow
+    constants.DOWNLOAD_CHUNK_SIZE = (
+        2**16
+    )  # so that whoever watches the file sees it grow
     try:
         snapshot_download(**json.loads(sys.argv[1]), etag_timeout=TIMEOUT)
     except Exception as error:

@@ -1,4 +1,5 @@
 """What scores say about where a text came from: detectors, AUROC, a domain classifier."""
+
 from __future__ import annotations
 
 import math
@@ -28,23 +29,39 @@ def false_alarms(inside: np.ndarray, outside: np.ndarray, kept: float = 0.95) ->
     return float(fpr[np.searchsorted(tpr, kept)])
 
 
-def interval(statistic, *samples, n: int = 1000, level: float = 0.95, seed: int = config.SEED) -> tuple[float, float]:
+def interval(
+    statistic, *samples, n: int = 1000, level: float = 0.95, seed: int = config.SEED
+) -> tuple[float, float]:
     """Bootstrap interval of `statistic(*samples)`, each sample drawn again with replacement (Efron 1979)."""
     rng = np.random.default_rng(seed)
     arrays = [np.asarray(s) for s in samples]
-    draws = [statistic(*(a[rng.integers(len(a), size=len(a))] for a in arrays)) for _ in range(n)]
+    draws = [
+        statistic(*(a[rng.integers(len(a), size=len(a))] for a in arrays))
+        for _ in range(n)
+    ]
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
-def auroc_interval(inside: np.ndarray, outside: np.ndarray, *, n: int = 1000, level: float = 0.95,
-                   seed: int = config.SEED) -> tuple[float, float]:
+def auroc_interval(
+    inside: np.ndarray,
+    outside: np.ndarray,
+    *,
+    n: int = 1000,
+    level: float = 0.95,
+    seed: int = config.SEED,
+) -> tuple[float, float]:
     """`interval(auroc, inside, outside)`, a hundred times faster: the pairs are compared once, and draws weigh them."""
     rng = np.random.default_rng(seed)
     wins = np.sign(np.subtract.outer(np.asarray(inside), np.asarray(outside))) / 2 + 0.5
-    left, right = (rng.multinomial(size, np.full(size, 1 / size), size=n) / size for size in wins.shape)
-    low, high = np.quantile(np.einsum("ni,ij,nj->n", left, wins, right, optimize=True),
-                            [(1 - level) / 2, (1 + level) / 2])
+    left, right = (
+        rng.multinomial(size, np.full(size, 1 / size), size=n) / size
+        for size in wins.shape
+    )
+    low, high = np.quantile(
+        np.einsum("ni,ij,nj->n", left, wins, right, optimize=True),
+        [(1 - level) / 2, (1 + level) / 2],
+    )
     return float(low), float(high)
 
 
@@ -56,7 +73,9 @@ def effect_size(left: np.ndarray, right: np.ndarray) -> float:
 
 def wide(scores: pd.DataFrame) -> pd.DataFrame:
     """Log-likelihoods, one row a string and one column a model, indexed by `domain` and `text_id`."""
-    return scores.pivot(index=["domain", "text_id"], columns="model", values="log_likelihood")
+    return scores.pivot(
+        index=["domain", "text_id"], columns="model", values="log_likelihood"
+    )
 
 
 def compressed_nats(text: str) -> float:
@@ -74,10 +93,15 @@ def statistics(scores: pd.DataFrame, strings: pd.DataFrame, model: str) -> pd.Da
     table = wide(scores)
     texts = strings.set_index(["domain", "text_id"]).text.reindex(table.index)
     n_bytes = texts.str.encode("utf-8").str.len()
-    return pd.DataFrame({
-        "raw log-likelihood": table[model], "per byte": table[model] / n_bytes, "base alone": table["base"],
-        "ratio": table[model] - table["base"], "complexity-corrected": table[model] + texts.map(compressed_nats),
-    })
+    return pd.DataFrame(
+        {
+            "raw log-likelihood": table[model],
+            "per byte": table[model] / n_bytes,
+            "base alone": table["base"],
+            "ratio": table[model] - table["base"],
+            "complexity-corrected": table[model] + texts.map(compressed_nats),
+        }
+    )
 
 
 def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
@@ -91,8 +115,12 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     mean, spread = known.mean(), known.std()
     total = np.zeros(len(new))
     for column in known:
-        model = KernelDensity(bandwidth="scott").fit(((known[[column]] - mean[column]) / spread[column]).to_numpy())
-        total += model.score_samples(((new[[column]] - mean[column]) / spread[column]).to_numpy())
+        model = KernelDensity(bandwidth="scott").fit(
+            ((known[[column]] - mean[column]) / spread[column]).to_numpy()
+        )
+        total += model.score_samples(
+            ((new[[column]] - mean[column]) / spread[column]).to_numpy()
+        )
     return pd.Series(total, index=new.index)
 
 
@@ -105,10 +133,16 @@ def compare(detectors: pd.DataFrame, home: str, n: int = 1000) -> pd.DataFrame:
     rows = {}
     for name in detectors.index.unique("domain").drop(home):
         for detector in detectors:
-            inside, outside = (detectors.loc[group, detector].to_numpy() for group in (home, name))
+            inside, outside = (
+                detectors.loc[group, detector].to_numpy() for group in (home, name)
+            )
             low, high = auroc_interval(inside, outside, n=n)
-            rows[name, detector] = {"auroc": auroc(inside, outside), "low": low, "high": high,
-                                    "false alarms": false_alarms(inside, outside)}
+            rows[name, detector] = {
+                "auroc": auroc(inside, outside),
+                "low": low,
+                "high": high,
+                "false alarms": false_alarms(inside, outside),
+            }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["set", "detector"])
 
 

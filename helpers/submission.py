@@ -2,6 +2,7 @@
 
 Every file is written beside its place and then renamed, so a reader finds the old one or the new one.
 """
+
 from __future__ import annotations
 
 import json
@@ -18,7 +19,15 @@ from filelock import FileLock, Timeout
 
 from helpers import config
 
-SCORE_COLUMNS = ("text_id", "domain", "model", "n_chars", "n_bytes", "n_tokens", "log_likelihood")
+SCORE_COLUMNS = (
+    "text_id",
+    "domain",
+    "model",
+    "n_chars",
+    "n_bytes",
+    "n_tokens",
+    "log_likelihood",
+)
 # What a log-likelihood can be reported as: (column, axis label, unit).
 MEASURES = {
     "log_likelihood": ("log-likelihood of a string", "nats"),
@@ -36,15 +45,20 @@ def atomic(path: Path):
     path, temporary = Path(path), None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".unfinished-", suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(
+            prefix=".unfinished-", suffix=path.suffix, dir=path.parent
+        )
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o644)               # mkstemp makes files only their owner can read
+        temporary.chmod(0o644)  # mkstemp makes files only their owner can read
         os.replace(temporary, path)
     except OSError as error:
-        raise OSError(error.errno, f"{path.parent.name}/{path.name} cannot be written ({error.strerror}); "
-                                   "what was there is unchanged") from error
+        raise OSError(
+            error.errno,
+            f"{path.parent.name}/{path.name} cannot be written ({error.strerror}); "
+            "what was there is unchanged",
+        ) from error
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)
@@ -81,7 +95,9 @@ def write_text(path: Path, text: str) -> Path:
 
 def write_scores(scores: pd.DataFrame, path: Path | None = None) -> Path:
     """Write `likelihoods.csv`: one row per model and string, `log_likelihood` in nats, no text."""
-    text = scores[list(SCORE_COLUMNS)].to_csv(index=False, float_format="%.4f", lineterminator="\n")
+    text = scores[list(SCORE_COLUMNS)].to_csv(
+        index=False, float_format="%.4f", lineterminator="\n"
+    )
     return write_text(path or config.submission() / "likelihoods.csv", text)
 
 
@@ -92,7 +108,9 @@ def read_scores(path: Path | None = None) -> pd.DataFrame:
     """
     path = Path(path or config.submission() / "likelihoods.csv")
     if not path.exists():
-        raise FileNotFoundError(f"{path.name} is not there yet: run notebook 06 (or `make run`), which writes it.")
+        raise FileNotFoundError(
+            f"{path.name} is not there yet: run notebook 06 (or `make run`), which writes it."
+        )
     return add_rates(pd.read_csv(path))
 
 
@@ -117,14 +135,24 @@ def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
         if bad.any():
             row = bad.to_numpy().argmax()
             value = _plain(scores[column].iloc[row])
-            raise ValueError(f"Column {column}, row {row}: {value!r} is not a finite number.")
+            raise ValueError(
+                f"Column {column}, row {row}: {value!r} is not a finite number."
+            )
         scores = scores.assign(**{column: number})
-    for column, good, wanted in (("model", scores.model.isin(config.MODELS), f"one of {', '.join(config.MODELS)}"),
-                                 ("n_bytes", scores.n_bytes > 0, "a text's length"),
-                                 ("n_tokens", scores.n_tokens > 0, "a text's length")):
+    for column, good, wanted in (
+        (
+            "model",
+            scores.model.isin(config.MODELS),
+            f"one of {', '.join(config.MODELS)}",
+        ),
+        ("n_bytes", scores.n_bytes > 0, "a text's length"),
+        ("n_tokens", scores.n_tokens > 0, "a text's length"),
+    ):
         if not good.all():
             row = (~good).to_numpy().argmax()
-            raise ValueError(f"Column {column}, row {row}: {_plain(scores[column].iloc[row])!r} is not {wanted}.")
+            raise ValueError(
+                f"Column {column}, row {row}: {_plain(scores[column].iloc[row])!r} is not {wanted}."
+            )
     return scores.assign(
         nats_per_token=scores.log_likelihood / scores.n_tokens,
         bits_per_byte=-scores.log_likelihood / math.log(2) / scores.n_bytes,
@@ -136,13 +164,24 @@ def update_json(name: str, **facts) -> Path:
     path = config.submission() / name
     with lock("update", f"Another process is writing {name}; waiting for it."):
         old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        return write_text(path, json.dumps(old | facts, indent=1, ensure_ascii=False, default=float) + "\n")
+        return write_text(
+            path,
+            json.dumps(old | facts, indent=1, ensure_ascii=False, default=float) + "\n",
+        )
 
 
 def wrapped(text: str) -> str:
     """`text` with its long lines broken between words, to be read; a verse stays a verse."""
-    return "\n".join(textwrap.fill(line, 88, replace_whitespace=False, break_long_words=False, break_on_hyphens=False)
-                     for line in text.split("\n"))
+    return "\n".join(
+        textwrap.fill(
+            line,
+            88,
+            replace_whitespace=False,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in text.split("\n")
+    )
 
 
 def write_samples(samples: list[dict]) -> Path:
@@ -158,6 +197,9 @@ def write_samples(samples: list[dict]) -> Path:
         head = f"model {s['model']} (base {s['base']}) · {settings} · seed {s['seed']}"
         text = wrapped(f"[{s['prompt']}]{s['text']}")
         readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n{text}\n")
-    write_text(folder / "samples.txt",
-               "The prompt stands in square brackets; the model wrote what follows it.\n\n" + "\n".join(readable))
+    write_text(
+        folder / "samples.txt",
+        "The prompt stands in square brackets; the model wrote what follows it.\n\n"
+        + "\n".join(readable),
+    )
     return write_text(folder / "samples.jsonl", "\n".join(lines) + "\n")

@@ -4,6 +4,7 @@ A test tells it in one of two ways. `@pytest.mark.fault("an empty file")` record
 `pytest.raises` caught; `{…}` in the text is filled in from the test's parameters. The fixture `fault(what, outcome)`
 records any other outcome. A row is kept only if its test passed; rows of tests that did not run stay as they are.
 """
+
 import re
 import shutil
 import subprocess
@@ -25,11 +26,18 @@ column is the error's own first line, or what the test found. Paths are cut to t
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "fault(what): record in tests/README.md the error that this test catches")
+    config.addinivalue_line(
+        "markers",
+        "fault(what): record in tests/README.md the error that this test catches",
+    )
     config.stash[rows_key], config.stash[partly_key] = {}, set()
 
 
-rows_key, partly_key, passed_key = pytest.StashKey[dict](), pytest.StashKey[set](), pytest.StashKey[bool]()
+rows_key, partly_key, passed_key = (
+    pytest.StashKey[dict](),
+    pytest.StashKey[set](),
+    pytest.StashKey[bool](),
+)
 
 
 def where_of(item) -> str:
@@ -58,6 +66,7 @@ def fault(record_property):
 @pytest.fixture
 def corpus(monkeypatch, tmp_path):
     """A function (name, write) that makes a file by `write(path)` the corpus of abstracts; forgotten afterwards."""
+
     def clear():
         for cached in (config.neurips, data.documents, data.splits):
             cached.cache_clear()
@@ -75,9 +84,21 @@ def corpus(monkeypatch, tmp_path):
 @pytest.fixture
 def small_disk():
     """A function (folder, kilobytes) that mounts a small disk there; the test is skipped where that is not allowed."""
+
     def mount(folder, kilobytes):
-        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k,mode=755", "tmpfs", folder]
-        if not shutil.which("mount") or subprocess.run(command, capture_output=True).returncode:
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={kilobytes}k,mode=755",
+            "tmpfs",
+            folder,
+        ]
+        if (
+            not shutil.which("mount")
+            or subprocess.run(command, capture_output=True).returncode
+        ):
             pytest.skip("a small disk cannot be mounted here")
         mounted.append(folder)
 
@@ -105,7 +126,9 @@ def _observe(request, fault, monkeypatch):
     monkeypatch.setattr(pytest.RaisesExc, "__exit__", watching)
     yield
     if caught:
-        parameters = request.node.callspec.params if hasattr(request.node, "callspec") else {}
+        parameters = (
+            request.node.callspec.params if hasattr(request.node, "callspec") else {}
+        )
         fault(mark.args[0].format(**parameters), caught[-1])
 
 
@@ -113,8 +136,14 @@ def _observe(request, fault, monkeypatch):
 def pytest_runtest_makereport(item, call):
     report = yield
     rows = item.config.stash[rows_key]
-    if report.when == "teardown" and report.passed and item.stash.get(passed_key, False):
-        rows.setdefault(where_of(item), []).extend(value for name, value in item.user_properties if name == "fault")
+    if (
+        report.when == "teardown"
+        and report.passed
+        and item.stash.get(passed_key, False)
+    ):
+        rows.setdefault(where_of(item), []).extend(
+            value for name, value in item.user_properties if name == "fault"
+        )
     if report.when == "call":
         item.stash[passed_key] = report.passed
     return report
@@ -125,11 +154,18 @@ def cell(text: str) -> str:
 
 
 def pytest_sessionfinish(session):
-    new = {where: rows for where, rows in session.config.stash[rows_key].items() if rows}
+    new = {
+        where: rows for where, rows in session.config.stash[rows_key].items() if rows
+    }
     if not new:
         return
-    lines, tried = set(), {(cell(what), where) for where, rows in new.items() for what, _ in rows}
-    for line in README.read_text(encoding="utf-8").splitlines() if README.exists() else ():
+    lines, tried = (
+        set(),
+        {(cell(what), where) for where, rows in new.items() for what, _ in rows},
+    )
+    for line in (
+        README.read_text(encoding="utf-8").splitlines() if README.exists() else ()
+    ):
         if found := re.fullmatch(r"\| (.+?) \| .+ \| ((test_\w+\.py)::(\w+)) \|", line):
             what, where, name, test = found.groups()
             path = README.with_name(name)
@@ -137,8 +173,15 @@ def pytest_sessionfinish(session):
             whole = where in new and where not in session.config.stash[partly_key]
             if known and not whole and (what, where) not in tried:
                 lines.add(line)
-    lines |= {f"| {cell(what)} | {cell(outcome)} | {where} |"
-              for where, rows in new.items() for what, outcome in rows}
-    text = HEAD + "\n".join(sorted(lines, key=lambda line: line.rsplit("|", 2)[-2:] + [line])) + "\n"
+    lines |= {
+        f"| {cell(what)} | {cell(outcome)} | {where} |"
+        for where, rows in new.items()
+        for what, outcome in rows
+    }
+    text = (
+        HEAD
+        + "\n".join(sorted(lines, key=lambda line: line.rsplit("|", 2)[-2:] + [line]))
+        + "\n"
+    )
     if not README.exists() or README.read_text(encoding="utf-8") != text:
         README.write_text(text, encoding="utf-8")

@@ -1,4 +1,5 @@
 """What the environment chooses, and what is said when it cannot be had."""
+
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,9 @@ def test_a_missing_path_is_an_error_not_a_hub_id(monkeypatch, value):
 def test_gpt2_is_pinned(monkeypatch):
     monkeypatch.setenv("AR_BASE", "gpt2")
     asked = []
-    monkeypatch.setattr(hub, "fetch", lambda *args: asked.append(args) or Path("snapshots", args[2]))
+    monkeypatch.setattr(
+        hub, "fetch", lambda *args: asked.append(args) or Path("snapshots", args[2])
+    )
     assert config.base().used == config.GPT2 and len(config.base().revision) == 40
     assert asked == [(config.GPT2, "model", config.base().revision)]
 

@@ -1,4 +1,5 @@
 """Exercises: blanks come from solutions, right answers pass in any style, each usual mistake gets its own hint."""
+
 import inspect
 import math
 import textwrap
@@ -17,7 +18,7 @@ from helpers import checks
 
 EXERCISES = Path(__file__).resolve().parents[1] / "notebooks" / "exercises"
 SOLVED = sorted((EXERCISES / "solutions").glob("*.ipynb"))
-RIGHT, WRONG = [], []           # (task, function), (task, name of the mistake, function)
+RIGHT, WRONG = [], []  # (task, function), (task, name of the mistake, function)
 
 
 def right(task):
@@ -29,6 +30,7 @@ def wrong(task, mistake):
 
 
 # ---- log_likelihood
+
 
 @right("log_likelihood")
 def ll_with_gather(logits, ids):
@@ -116,7 +118,9 @@ def ll_10(logits, ids):
 
 @wrong("log_likelihood", "bits instead of nats")
 def ll_11(logits, ids):
-    return torch.log2(torch.softmax(logits[:-1].double(), -1))[range(len(ids) - 1), ids[1:]].sum()
+    return torch.log2(torch.softmax(logits[:-1].double(), -1))[
+        range(len(ids) - 1), ids[1:]
+    ].sum()
 
 
 @wrong("log_likelihood", "log of a softmax")
@@ -137,6 +141,7 @@ def ll_14(logits, ids):
 
 # ---- log_likelihoods
 
+
 @right("log_likelihoods")
 def lls_with_a_mask(logits, ids, lengths):
     picked = logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None])[..., 0]
@@ -146,7 +151,10 @@ def lls_with_a_mask(logits, ids, lengths):
 
 @right("log_likelihoods")
 def lls_text_by_text(logits, ids, lengths):
-    return [ll_with_gather(row[:n + 1], i[:n + 1]).item() for row, i, n in zip(logits, ids, lengths)]
+    return [
+        ll_with_gather(row[: n + 1], i[: n + 1]).item()
+        for row, i, n in zip(logits, ids, lengths)
+    ]
 
 
 @right("log_likelihoods")
@@ -160,12 +168,16 @@ def lls_ignoring_targets(logits, ids, lengths):
 
 @wrong("log_likelihoods", "padding is counted")
 def lls_1(logits, ids, lengths):
-    return -F.cross_entropy(logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none").sum(1)
+    return -F.cross_entropy(
+        logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none"
+    ).sum(1)
 
 
 @wrong("log_likelihoods", "the separator is taken for padding")
 def lls_2(logits, ids, lengths):
-    return -F.cross_entropy(logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none", ignore_index=0).sum(1)
+    return -F.cross_entropy(
+        logits[:, :-1].permute(0, 2, 1), ids[:, 1:], reduction="none", ignore_index=0
+    ).sum(1)
 
 
 @wrong("log_likelihoods", "the last token of each text is masked")
@@ -202,8 +214,11 @@ def lls_8(logits, ids, lengths):
 
 # ---- training_step
 
+
 def mean_surprise(model, ids):
-    return -model(ids).logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).mean()
+    return (
+        -model(ids).logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).mean()
+    )
 
 
 @right("training_step")
@@ -230,7 +245,9 @@ def step_with_an_optimiser(model, ids, lr):
 @right("training_step")
 def step_on_data(model, ids, lr):
     logits = model(ids).logits
-    loss = F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1))
+    loss = F.cross_entropy(
+        logits[:, :-1].reshape(-1, logits.shape[-1]), ids[:, 1:].reshape(-1)
+    )
     loss.backward()
     for weight in model.parameters():
         weight.data = weight.data - lr * weight.grad
@@ -247,16 +264,22 @@ def stepping(loss_of=mean_surprise, scale=1.0, clear=True, after=False):
         for weight in model.parameters():
             weight.data -= scale * lr * weight.grad
         return loss_of(model, ids).item() if after else loss.item()
+
     return step
 
 
-wrong("training_step", "sum instead of mean")(stepping(lambda m, i: mean_surprise(m, i) * i[:, 1:].numel()))
+wrong("training_step", "sum instead of mean")(
+    stepping(lambda m, i: mean_surprise(m, i) * i[:, 1:].numel())
+)
 wrong("training_step", "uphill instead of downhill")(stepping(scale=-1.0))
 wrong("training_step", "gradients pile up")(stepping(clear=False))
 wrong("training_step", "the loss after the step")(stepping(after=True))
 wrong("training_step", "no shift by one")(
-    stepping(lambda m, i: F.cross_entropy(m(i).logits.flatten(0, 1), i.flatten())))
-wrong("training_step", "a mean over one text")(stepping(lambda m, i: mean_surprise(m, i[:1])))
+    stepping(lambda m, i: F.cross_entropy(m(i).logits.flatten(0, 1), i.flatten()))
+)
+wrong("training_step", "a mean over one text")(
+    stepping(lambda m, i: mean_surprise(m, i[:1]))
+)
 
 
 @wrong("training_step", "the weights do not move")
@@ -290,6 +313,7 @@ def step_3(model, ids, lr):
 
 
 # ---- reshape
+
 
 def kept_by_k(logits, k):
     if k == 0:
@@ -403,7 +427,9 @@ def reshape_8(logits, temperature, top_k, top_p):
 
 @wrong("reshape", "top-p keeps too little")
 def reshape_9(logits, temperature, top_k, top_p):
-    return kept_by_p(kept_by_k(logits / temperature, top_k), top_p, crossing=False).softmax(-1)
+    return kept_by_p(
+        kept_by_k(logits / temperature, top_k), top_p, crossing=False
+    ).softmax(-1)
 
 
 @wrong("reshape", "top-p keeps one too many")
@@ -433,7 +459,9 @@ def reshape_12(logits, temperature, top_k, top_p):
 
 @wrong("reshape", "not renormalised")
 def reshape_13(logits, temperature, top_k, top_p):
-    return (logits / temperature).softmax(-1) * (reshape_in_a_loop(logits, temperature, top_k, top_p) > 0)
+    return (logits / temperature).softmax(-1) * (
+        reshape_in_a_loop(logits, temperature, top_k, top_p) > 0
+    )
 
 
 @wrong("reshape", "logs instead of probabilities")
@@ -448,6 +476,7 @@ def reshape_15(logits, temperature, top_k, top_p):
 
 
 # ---- horizon
+
 
 @right("horizon")
 def horizon_with_arrays(p_first, p_second, temperature):
@@ -529,9 +558,14 @@ def horizon_9(p_first, p_second, temperature):
 
 # ---- bits_per_byte
 
+
 @right("bits_per_byte")
 def bits_in_numpy(log_likelihoods, texts):
-    return -np.sum(log_likelihoods) / np.log(2) / sum(len(t.encode("utf-8")) for t in texts)
+    return (
+        -np.sum(log_likelihoods)
+        / np.log(2)
+        / sum(len(t.encode("utf-8")) for t in texts)
+    )
 
 
 @right("bits_per_byte")
@@ -545,7 +579,12 @@ def bits_in_a_loop(log_likelihoods, texts):
 
 @right("bits_per_byte")
 def bits_in_pandas(log_likelihoods, texts):
-    table = pd.DataFrame({"nats": log_likelihoods, "bytes": pd.Series(texts).str.encode("utf-8").str.len()})
+    table = pd.DataFrame(
+        {
+            "nats": log_likelihoods,
+            "bytes": pd.Series(texts).str.encode("utf-8").str.len(),
+        }
+    )
     total = table.sum()
     return -total["nats"] * math.log2(math.e) / total["bytes"]
 
@@ -554,17 +593,34 @@ def rate(nats, texts, size=lambda t: len(t.encode())):
     return -sum(nats) / math.log(2) / sum(size(t) for t in texts)
 
 
-wrong("bits_per_byte", "characters instead of bytes")(lambda s, t: -sum(s) / math.log(2) / len("".join(t)))
-wrong("bits_per_byte", "nats instead of bits")(lambda s, t: -sum(s) / len("".join(t).encode()))
-wrong("bits_per_byte", "multiplied by ln 2")(lambda s, t: -sum(s) * math.log(2) / len("".join(t).encode()))
-wrong("bits_per_byte", "the sign is turned")(lambda s, t: sum(s) / math.log(2) / len("".join(t).encode()))
-wrong("bits_per_byte", "totals are compared across lengths")(lambda s, t: -sum(s) / math.log(2))
-wrong("bits_per_byte", "a mean of ratios")(lambda s, t: sum(rate([a], [b]) for a, b in zip(s, t)) / len(t))
-wrong("bits_per_byte", "one number for each text")(lambda s, t: [rate([a], [b]) for a, b in zip(s, t)])
-wrong("bits_per_byte", "words instead of bytes")(lambda s, t: rate(s, t, lambda x: x.count(" ") + 1))
+wrong("bits_per_byte", "characters instead of bytes")(
+    lambda s, t: -sum(s) / math.log(2) / len("".join(t))
+)
+wrong("bits_per_byte", "nats instead of bits")(
+    lambda s, t: -sum(s) / len("".join(t).encode())
+)
+wrong("bits_per_byte", "multiplied by ln 2")(
+    lambda s, t: -sum(s) * math.log(2) / len("".join(t).encode())
+)
+wrong("bits_per_byte", "the sign is turned")(
+    lambda s, t: sum(s) / math.log(2) / len("".join(t).encode())
+)
+wrong("bits_per_byte", "totals are compared across lengths")(
+    lambda s, t: -sum(s) / math.log(2)
+)
+wrong("bits_per_byte", "a mean of ratios")(
+    lambda s, t: sum(rate([a], [b]) for a, b in zip(s, t)) / len(t)
+)
+wrong("bits_per_byte", "one number for each text")(
+    lambda s, t: [rate([a], [b]) for a, b in zip(s, t)]
+)
+wrong("bits_per_byte", "words instead of bytes")(
+    lambda s, t: rate(s, t, lambda x: x.count(" ") + 1)
+)
 
 
 # ---- auroc
+
 
 @right("auroc")
 def auroc_by_pairs(inside, outside):
@@ -579,7 +635,7 @@ def auroc_by_broadcasting(inside, outside):
 
 @right("auroc")
 def auroc_by_ranks(inside, outside):
-    ranks = pd.Series(np.r_[inside, outside]).rank().to_numpy()[:len(inside)]
+    ranks = pd.Series(np.r_[inside, outside]).rank().to_numpy()[: len(inside)]
     n, m = len(inside), len(outside)
     return (ranks.sum() - n * (n + 1) / 2) / (n * m)
 
@@ -592,15 +648,25 @@ def auroc_by_library(inside, outside):
 wrong("auroc", "ties count as lost")(lambda a, b: (a[:, None] > b[None]).mean())
 wrong("auroc", "ties count as won")(lambda a, b: (a[:, None] >= b[None]).mean())
 wrong("auroc", "the two sets are swapped")(lambda a, b: auroc_by_pairs(b, a))
-wrong("auroc", "folded to above one half")(lambda a, b: max(auroc_by_pairs(a, b), auroc_by_pairs(b, a)))
-wrong("auroc", "a count, not a share")(lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b))
-wrong("auroc", "divided by too few")(lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b) / len(a))
+wrong("auroc", "folded to above one half")(
+    lambda a, b: max(auroc_by_pairs(a, b), auroc_by_pairs(b, a))
+)
+wrong("auroc", "a count, not a share")(
+    lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b)
+)
+wrong("auroc", "divided by too few")(
+    lambda a, b: sum((x > y) + 0.5 * (x == y) for x in a for y in b) / len(a)
+)
 wrong("auroc", "neighbours instead of all pairs")(
-    lambda a, b: sum(x > y for x, y in zip(a, b)) / min(len(a), len(b)))
-wrong("auroc", "means are compared")(lambda a, b: 1.0 if np.mean(a) > np.mean(b) else 0.0)
+    lambda a, b: sum(x > y for x, y in zip(a, b)) / min(len(a), len(b))
+)
+wrong("auroc", "means are compared")(
+    lambda a, b: 1.0 if np.mean(a) > np.mean(b) else 0.0
+)
 
 
 # ---- likelihood_ratio
+
 
 @right("likelihood_ratio")
 def ratio_by_pivot(scores, domain):
@@ -616,14 +682,20 @@ def ratio_by_index(scores, domain):
 
 @right("likelihood_ratio")
 def ratio_by_merge(scores, domain):
-    both = scores[scores.model == domain].merge(scores[scores.model == "base"], on="text_id")
-    return pd.Series((both.log_likelihood_x - both.log_likelihood_y).values, index=both.text_id)
+    both = scores[scores.model == domain].merge(
+        scores[scores.model == "base"], on="text_id"
+    )
+    return pd.Series(
+        (both.log_likelihood_x - both.log_likelihood_y).values, index=both.text_id
+    )
 
 
 @right("likelihood_ratio")
 def ratio_in_a_dict(scores, domain):
     known = {(r.model, r.text_id): r.log_likelihood for r in scores.itertuples()}
-    return pd.Series({t: known[domain, t] - known["base", t] for t in scores.text_id.unique()})
+    return pd.Series(
+        {t: known[domain, t] - known["base", t] for t in scores.text_id.unique()}
+    )
 
 
 def by_text(scores, model):
@@ -633,25 +705,43 @@ def by_text(scores, model):
 @wrong("likelihood_ratio", "rows matched by position")
 def ratio_1(scores, domain):
     tuned, base = scores[scores.model == domain], scores[scores.model == "base"]
-    return pd.Series(tuned.log_likelihood.values - base.log_likelihood.values, index=tuned.text_id)
+    return pd.Series(
+        tuned.log_likelihood.values - base.log_likelihood.values, index=tuned.text_id
+    )
 
 
-wrong("likelihood_ratio", "logs are divided")(lambda s, d: by_text(s, d) / by_text(s, "base"))
-wrong("likelihood_ratio", "base over fine-tuned")(lambda s, d: by_text(s, "base") - by_text(s, d))
-wrong("likelihood_ratio", "the exponential is taken")(lambda s, d: np.exp(ratio_by_pivot(s, d)))
+wrong("likelihood_ratio", "logs are divided")(
+    lambda s, d: by_text(s, d) / by_text(s, "base")
+)
+wrong("likelihood_ratio", "base over fine-tuned")(
+    lambda s, d: by_text(s, "base") - by_text(s, d)
+)
+wrong("likelihood_ratio", "the exponential is taken")(
+    lambda s, d: np.exp(ratio_by_pivot(s, d))
+)
 wrong("likelihood_ratio", "nothing is subtracted")(lambda s, d: by_text(s, d))
-wrong("likelihood_ratio", "the domain is ignored")(lambda s, d: ratio_by_pivot(s, "shakespeare"))
-wrong("likelihood_ratio", "compared with the base's mean")(lambda s, d: by_text(s, d) - by_text(s, "base").mean())
+wrong("likelihood_ratio", "the domain is ignored")(
+    lambda s, d: ratio_by_pivot(s, "shakespeare")
+)
+wrong("likelihood_ratio", "compared with the base's mean")(
+    lambda s, d: by_text(s, d) - by_text(s, "base").mean()
+)
 wrong("likelihood_ratio", "divided by the length")(
-    lambda s, d: ratio_by_pivot(s, d) / s.drop_duplicates("text_id").set_index("text_id").n_bytes)
+    lambda s, d: (
+        ratio_by_pivot(s, d) / s.drop_duplicates("text_id").set_index("text_id").n_bytes
+    )
+)
 wrong("likelihood_ratio", "not a Series")(lambda s, d: ratio_by_pivot(s, d).tolist())
 
 
 # ---- posterior
 
+
 @right("posterior")
 def posterior_logistic(log_p_neurips, log_p_shakespeare, prior):
-    return 1 / (1 + np.exp(-(log_p_neurips - log_p_shakespeare + np.log(prior / (1 - prior)))))
+    return 1 / (
+        1 + np.exp(-(log_p_neurips - log_p_shakespeare + np.log(prior / (1 - prior))))
+    )
 
 
 @right("posterior")
@@ -662,25 +752,42 @@ def posterior_by_logaddexp(log_p_neurips, log_p_shakespeare, prior):
 
 @right("posterior")
 def posterior_by_softmax(log_p_neurips, log_p_shakespeare, prior):
-    joint = np.stack([log_p_neurips + math.log(prior), log_p_shakespeare + math.log(1 - prior)])
+    joint = np.stack(
+        [log_p_neurips + math.log(prior), log_p_shakespeare + math.log(1 - prior)]
+    )
     return torch.tensor(joint).softmax(0)[0]
 
 
 @right("posterior")
 def posterior_shifted(log_p_neurips, log_p_shakespeare, prior):
     top = np.maximum(log_p_neurips, log_p_shakespeare)
-    a, b = prior * np.exp(log_p_neurips - top), (1 - prior) * np.exp(log_p_shakespeare - top)
+    a, b = (
+        prior * np.exp(log_p_neurips - top),
+        (1 - prior) * np.exp(log_p_shakespeare - top),
+    )
     return a / (a + b)
 
 
 wrong("posterior", "the prior is ignored")(lambda a, b, p: 1 / (1 + np.exp(b - a)))
-wrong("posterior", "the prior of the other domain")(lambda a, b, p: posterior_logistic(a, b, 1 - p))
-wrong("posterior", "the prior multiplies the answer")(lambda a, b, p: p / (1 + np.exp(b - a)))
-wrong("posterior", "the prior is not turned into a log")(lambda a, b, p: posterior_by_logaddexp(a + p, b + 1 - p, 0.5))
-wrong("posterior", "the domains are swapped")(lambda a, b, p: 1 - posterior_logistic(a, b, p))
-wrong("posterior", "a verdict, not a probability")(lambda a, b, p: np.where(a > b, 1.0, 0.0))
+wrong("posterior", "the prior of the other domain")(
+    lambda a, b, p: posterior_logistic(a, b, 1 - p)
+)
+wrong("posterior", "the prior multiplies the answer")(
+    lambda a, b, p: p / (1 + np.exp(b - a))
+)
+wrong("posterior", "the prior is not turned into a log")(
+    lambda a, b, p: posterior_by_logaddexp(a + p, b + 1 - p, 0.5)
+)
+wrong("posterior", "the domains are swapped")(
+    lambda a, b, p: 1 - posterior_logistic(a, b, p)
+)
+wrong("posterior", "a verdict, not a probability")(
+    lambda a, b, p: np.where(a > b, 1.0, 0.0)
+)
 wrong("posterior", "logs are shared out")(lambda a, b, p: a / (a + b))
-wrong("posterior", "softmax over the strings")(lambda a, b, p: torch.tensor(a).softmax(-1))
+wrong("posterior", "softmax over the strings")(
+    lambda a, b, p: torch.tensor(a).softmax(-1)
+)
 
 
 @wrong("posterior", "exp of a whole text")
@@ -693,25 +800,51 @@ def posterior_1(log_p_neurips, log_p_shakespeare, prior):
 # ---- spot the bug
 
 right("total_from_loss")(lambda loss, ids: -loss * (len(ids) - 1))
-right("total_from_loss")(lambda loss, ids: torch.tensor(-loss).mul(ids[1:].numel()).double())
+right("total_from_loss")(
+    lambda loss, ids: torch.tensor(-loss).mul(ids[1:].numel()).double()
+)
 right("total_from_loss")(lambda loss, ids: sum(-loss for _ in ids[1:]))
-wrong("total_from_loss", "multiplied by the length")(lambda loss, ids: -loss * ids.shape[0])
-wrong("total_from_loss", "two tokens too few")(lambda loss, ids: -loss * ids[1:-1].numel())
-wrong("total_from_loss", "one token too many")(lambda loss, ids: -loss * (ids.numel() + 1))
+wrong("total_from_loss", "multiplied by the length")(
+    lambda loss, ids: -loss * ids.shape[0]
+)
+wrong("total_from_loss", "two tokens too few")(
+    lambda loss, ids: -loss * ids[1:-1].numel()
+)
+wrong("total_from_loss", "one token too many")(
+    lambda loss, ids: -loss * (ids.numel() + 1)
+)
 wrong("total_from_loss", "the sign is turned")(lambda loss, ids: loss * (len(ids) - 1))
 wrong("total_from_loss", "still a mean")(lambda loss, ids: -loss)
-wrong("total_from_loss", "a probability, not its log")(lambda loss, ids: math.exp(-loss) ** (len(ids) - 1))
+wrong("total_from_loss", "a probability, not its log")(
+    lambda loss, ids: math.exp(-loss) ** (len(ids) - 1)
+)
 
 right("reported_loss")(lambda validation, test: test[validation.argmin()])
 right("reported_loss")(lambda validation, test: min(zip(validation, test))[1])
-right("reported_loss")(lambda validation, test: pd.DataFrame({"v": validation, "t": test}).sort_values("v").t.iloc[0])
+right("reported_loss")(
+    lambda validation, test: (
+        pd.DataFrame({"v": validation, "t": test}).sort_values("v").t.iloc[0]
+    )
+)
 wrong("reported_loss", "chosen on the test split")(lambda validation, test: min(test))
-wrong("reported_loss", "the validation loss is reported")(lambda validation, test: min(validation))
-wrong("reported_loss", "the last checkpoint")(lambda validation, test: test[len(test) - 1])
-wrong("reported_loss", "both splits choose")(lambda validation, test: test[np.argmin((validation + test) / 2)])
-wrong("reported_loss", "a mean over checkpoints")(lambda validation, test: sum(test) / len(test))
-wrong("reported_loss", "the worst checkpoint")(lambda validation, test: test[np.argmax(validation)])
-wrong("reported_loss", "which checkpoint, not its loss")(lambda validation, test: np.argmin(validation))
+wrong("reported_loss", "the validation loss is reported")(
+    lambda validation, test: min(validation)
+)
+wrong("reported_loss", "the last checkpoint")(
+    lambda validation, test: test[len(test) - 1]
+)
+wrong("reported_loss", "both splits choose")(
+    lambda validation, test: test[np.argmin((validation + test) / 2)]
+)
+wrong("reported_loss", "a mean over checkpoints")(
+    lambda validation, test: sum(test) / len(test)
+)
+wrong("reported_loss", "the worst checkpoint")(
+    lambda validation, test: test[np.argmax(validation)]
+)
+wrong("reported_loss", "which checkpoint, not its loss")(
+    lambda validation, test: np.argmin(validation)
+)
 
 right("same_format")(lambda text: " ".join(text.split()))
 
@@ -719,6 +852,7 @@ right("same_format")(lambda text: " ".join(text.split()))
 @right("same_format")
 def folded_by_pattern(text):
     import re
+
     return re.sub(r"\s+", " ", text).strip()
 
 
@@ -726,15 +860,21 @@ def folded_by_pattern(text):
 def folded_by_letter(text):
     out = ""
     for c in text:
-        out += "" if c.isspace() and out[-1:] in ("", " ") else " " if c.isspace() else c
+        out += (
+            "" if c.isspace() and out[-1:] in ("", " ") else " " if c.isspace() else c
+        )
     return out.rstrip()
 
 
-wrong("same_format", "runs of white space are left")(lambda text: text.replace("\n", " ").strip())
+wrong("same_format", "runs of white space are left")(
+    lambda text: text.replace("\n", " ").strip()
+)
 wrong("same_format", "words are joined")(lambda text: text.replace("\n", ""))
 wrong("same_format", "only the ends are cleaned")(lambda text: text.strip())
 wrong("same_format", "too much is folded")(lambda text: " ".join(text.lower().split()))
-wrong("same_format", "only spaces are folded")(lambda text: " ".join(filter(None, text.split(" "))))
+wrong("same_format", "only spaces are folded")(
+    lambda text: " ".join(filter(None, text.split(" ")))
+)
 wrong("same_format", "nothing is changed")(lambda text: str(text))
 
 TASKS = list(dict.fromkeys(task for task, _ in RIGHT))
@@ -761,9 +901,13 @@ def test_each_wrong_answer_gets_the_hint_of_its_own_mistake(task, capsys):
     hints = {}
     print(f"\n{task}")
     for name, function in ((name, f) for t, name, f in WRONG if t == task):
-        failed = [r for r in outcome(task, function).results if r.status == checks.FAILED]
+        failed = [
+            r for r in outcome(task, function).results if r.status == checks.FAILED
+        ]
         assert failed[0].mistake == name, (inspect.getsource(function), failed)
-        hints[name] = next(line for r in failed for line in r.lines if line.startswith("hint")).split(maxsplit=1)[1]
+        hints[name] = next(
+            line for r in failed for line in r.lines if line.startswith("hint")
+        ).split(maxsplit=1)[1]
         print(f"  {name:<40} {textwrap.shorten(hints[name], 80, placeholder=' …')}")
     assert len(hints) >= 5 and len(set(hints.values())) == len(hints)
     with capsys.disabled():
@@ -779,8 +923,13 @@ def test_a_blank_is_told_what_to_do_within_five_seconds(task):
     started = time.time()
     error = outcome(task, blank)
     assert time.time() - started < 5
-    assert {r.status for r in error.results} == {checks.UNCHECKED} and "passed" not in str(error)
-    assert all(said in str(error) for said in ("not written yet", "YOUR CODE HERE", "example", "expected"))
+    assert {r.status for r in error.results} == {
+        checks.UNCHECKED
+    } and "passed" not in str(error)
+    assert all(
+        said in str(error)
+        for said in ("not written yet", "YOUR CODE HERE", "example", "expected")
+    )
 
 
 def test_a_crash_is_a_result_with_the_line_it_rose_at():
@@ -788,8 +937,12 @@ def test_a_crash_is_a_result_with_the_line_it_rose_at():
         return 1 / (len(outside) - 2)
 
     error = outcome("auroc", divides)
-    assert "ZeroDivisionError" in str(error) and "return 1 / (len(outside) - 2)" in str(error)
-    assert len(error.results) == 6 and error._render_traceback_()[0].startswith("auroc: ")
+    assert "ZeroDivisionError" in str(error) and "return 1 / (len(outside) - 2)" in str(
+        error
+    )
+    assert len(error.results) == 6 and error._render_traceback_()[0].startswith(
+        "auroc: "
+    )
 
 
 def test_what_is_left_unchecked_is_counted_and_never_called_passed():
@@ -806,14 +959,21 @@ def test_two_mistakes_are_both_named():
     error = outcome("horizon", horizon_9)
     assert error.results[3].mistake == "p_first is spread along the wrong axis"
     error = outcome("posterior", lambda a, b, p: posterior_1(a, b, 0.5))
-    assert {r.mistake for r in error.results} >= {"the prior is ignored", "exp of a whole text"}
+    assert {r.mistake for r in error.results} >= {
+        "the prior is ignored",
+        "exp of a whole text",
+    }
 
 
 def test_an_answer_nobody_foresaw_gets_no_false_name():
     error = outcome("auroc", lambda inside, outside: 0.123)
-    assert not any(r.mistake for r in error.results) and "None of the usual mistakes" in str(error)
+    assert not any(
+        r.mistake for r in error.results
+    ) and "None of the usual mistakes" in str(error)
     assert "nothing is returned" in str(outcome("auroc", lambda inside, outside: None))
-    assert "shape (1,)" in str(outcome("auroc", lambda inside, outside: np.array([0.123])))
+    assert "shape (1,)" in str(
+        outcome("auroc", lambda inside, outside: np.array([0.123]))
+    )
 
 
 # ---- the notebooks
@@ -823,47 +983,76 @@ MISSING = "nbgrader is not installed: pip install -e .[teach]"
 def blank_of(path):
     """What `make exercises` writes: nbgrader's own preprocessor, and no outputs."""
     nbgrader = pytest.importorskip("nbgrader.preprocessors", reason=MISSING)
-    notebook, resources = nbgrader.ClearSolutions().preprocess(nbformat.read(path, as_version=4), {})
+    notebook, resources = nbgrader.ClearSolutions().preprocess(
+        nbformat.read(path, as_version=4), {}
+    )
     return nbgrader.ClearOutput().preprocess(notebook, resources)[0]
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_blanks_are_the_solutions_cleared(path):
-    assert nbformat.read(EXERCISES / path.name, as_version=4) == blank_of(path), "run make exercises"
+    assert nbformat.read(EXERCISES / path.name, as_version=4) == blank_of(path), (
+        "run make exercises"
+    )
 
 
 def test_there_is_a_blank_for_each_solution_and_no_other():
     assert [p.name for p in SOLVED] == sorted(p.name for p in EXERCISES.glob("*.ipynb"))
-    assert [p.stem for p in SOLVED] == [*(f"exercise_{n:02}" for n in (2, 5, 6, 7)), "spot_the_bug"]
+    assert [p.stem for p in SOLVED] == [
+        *(f"exercise_{n:02}" for n in (2, 5, 6, 7)),
+        "spot_the_bug",
+    ]
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_a_lecturer_can_take_the_exercises_into_nbgrader(path):
     v3 = pytest.importorskip("nbgrader.nbgraderformat.v3", reason=MISSING)
     v3.read_v3(path, as_version=4)
-    cells = [c for c in nbformat.read(path, as_version=4).cells if "nbgrader" in c.metadata]
-    written = [c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.solution]
+    cells = [
+        c for c in nbformat.read(path, as_version=4).cells if "nbgrader" in c.metadata
+    ]
+    written = [
+        c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.solution
+    ]
     checked = [c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.grade]
     reflected = [c for c in cells if c.cell_type == "markdown"]
     assert len(written) == len(checked) == len(reflected) > 0
-    assert all("### BEGIN SOLUTION" in c.source and "### END SOLUTION" in c.source for c in written)
+    assert all(
+        "### BEGIN SOLUTION" in c.source and "### END SOLUTION" in c.source
+        for c in written
+    )
     assert all(c.metadata.nbgrader.points > 0 for c in checked + reflected)
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_solved_copies_are_run_from_top_to_bottom_in_short_cells(path):
-    cells = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    cells = [
+        c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
+    ]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     outputs = [o for c in cells for o in c.outputs]
-    assert outputs and not any(o.output_type == "error" or o.get("name") == "stderr" for o in outputs)
-    blank = [c.source for c in nbformat.read(EXERCISES / path.name, as_version=4).cells if c.cell_type == "code"]
-    assert all(sum(bool(line.strip()) for line in source.splitlines()) <= 15 for source in blank)
+    assert outputs and not any(
+        o.output_type == "error" or o.get("name") == "stderr" for o in outputs
+    )
+    blank = [
+        c.source
+        for c in nbformat.read(EXERCISES / path.name, as_version=4).cells
+        if c.cell_type == "code"
+    ]
+    assert all(
+        sum(bool(line.strip()) for line in source.splitlines()) <= 15
+        for source in blank
+    )
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_every_blank_fails_its_checks_with_a_message_that_helps(path):
     """Its functions are run as they stand, and each is checked by the check that stands below it."""
-    cells = [c.source for c in nbformat.read(EXERCISES / path.name, as_version=4).cells if c.cell_type == "code"]
+    cells = [
+        c.source
+        for c in nbformat.read(EXERCISES / path.name, as_version=4).cells
+        if c.cell_type == "code"
+    ]
     names = {"torch": torch, "np": np, "pd": pd, "checks": checks}
     tried = 0
     for source in cells:

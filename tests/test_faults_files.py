@@ -1,4 +1,5 @@
 """Files: killed at any point, two at once, read-only, full, missing, oddly named."""
+
 import json
 import os
 import shutil
@@ -16,8 +17,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def python(code, *arguments, cwd=config.ROOT, **settings):
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], cwd=cwd, capture_output=True, text=True,
-                          timeout=120, **settings)
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **settings,
+    )
 
 
 # Does `work` again and again in a forked process that ends, as if killed, before its n-th change to the disk, for
@@ -76,14 +83,25 @@ while code:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.parametrize("what, least", [("file", 4), ("model", 10)])
-def test_killed_at_any_point_what_is_read_back_is_old_or_new(what, least, tmp_path, fault):
+def test_killed_at_any_point_what_is_read_back_is_old_or_new(
+    what, least, tmp_path, fault
+):
     ran = python(KILLED, tmp_path, what)
     assert ran.returncode == 0, ran.stderr
     seen = ran.stdout.split()
-    assert set(seen) == {"old", "new"} and seen[0] == "old" and seen[-1] == "new" and len(seen) > least
-    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.startswith(".unfinished-")) == [
-        "metrics.json" if what == "file" else "model"]
-    fault(f"killed before any change to the disk while writing a {what}", "read back: the old or the new, whole")
+    assert (
+        set(seen) == {"old", "new"}
+        and seen[0] == "old"
+        and seen[-1] == "new"
+        and len(seen) > least
+    )
+    assert sorted(
+        p.name for p in tmp_path.iterdir() if not p.name.startswith(".unfinished-")
+    ) == ["metrics.json" if what == "file" else "model"]
+    fault(
+        f"killed before any change to the disk while writing a {what}",
+        "read back: the old or the new, whole",
+    )
 
 
 HOLD = """
@@ -98,8 +116,12 @@ with submission.lock(sys.argv[1], "busy"):
 @pytest.fixture
 def holder():
     def hold(name):
-        process = subprocess.Popen([sys.executable, "-c", HOLD, name], cwd=config.ROOT,
-                                   stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLD, name],
+            cwd=config.ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         processes.append(process)
         assert process.stdout.readline() == "held\n"
         return process
@@ -114,21 +136,41 @@ def holder():
 def test_a_second_run_in_one_folder_is_turned_away(holder, fault):
     first = holder("run")
     started = time.monotonic()
-    second = subprocess.run([sys.executable, "-m", "helpers"], cwd=config.ROOT, capture_output=True, text=True)
-    assert second.returncode == 1 and second.stdout == "" and len(second.stderr.splitlines()) == 1, second.stderr
+    second = subprocess.run(
+        [sys.executable, "-m", "helpers"],
+        cwd=config.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert (
+        second.returncode == 1
+        and second.stdout == ""
+        and len(second.stderr.splitlines()) == 1
+    ), second.stderr
     assert time.monotonic() - started < 30
     fault("two runs at once in one folder", second.stderr.strip())
     first.kill()
     first.wait()
-    with submission.lock("run", "busy", wait=False):       # a killed run leaves nothing that would stand in the way
+    with submission.lock(
+        "run", "busy", wait=False
+    ):  # a killed run leaves nothing that would stand in the way
         pass
     fault("a run after one that was killed", "goes on: the lock ended with its process")
 
 
 def test_whoever_waits_is_told(holder, capsys, fault):
     first = holder("tested")
-    waiting = subprocess.Popen([sys.executable, "-c", HOLD.replace("busy", "Another process is at it; waiting."),
-                                "tested"], cwd=config.ROOT, stdout=subprocess.PIPE, text=True)
+    waiting = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            HOLD.replace("busy", "Another process is at it; waiting."),
+            "tested",
+        ],
+        cwd=config.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     said = waiting.stdout.readline().strip()
     assert said == "Another process is at it; waiting." and waiting.poll() is None
     first.kill()
@@ -145,12 +187,18 @@ from helpers import submission
 for i in range(25):
     submission.update_json("both.json", **{f"{sys.argv[1]}{i}": i})
 """
-    writers = [subprocess.Popen([sys.executable, "-c", code, name], cwd=config.ROOT) for name in "ab"]
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, name], cwd=config.ROOT)
+        for name in "ab"
+    ]
     assert [writer.wait(120) for writer in writers] == [0, 0]
     path = config.submission() / "both.json"
     assert len(json.loads(path.read_text())) == 50
     path.unlink()
-    fault("two processes writing metrics.json at the same time", "every value of both is there")
+    fault(
+        "two processes writing metrics.json at the same time",
+        "every value of both is there",
+    )
 
 
 WRITE = """
@@ -185,8 +233,12 @@ def folder():
 
 def written(folder, how):
     ran = python(WRITE, folder, how)
-    assert ran.returncode == 0 and "metrics.json cannot be written" in ran.stdout, ran.stdout + ran.stderr
-    assert [p.name for p in folder.iterdir()] == ["metrics.json"] and (folder / "metrics.json").read_text() == "old"
+    assert ran.returncode == 0 and "metrics.json cannot be written" in ran.stdout, (
+        ran.stdout + ran.stderr
+    )
+    assert [p.name for p in folder.iterdir()] == ["metrics.json"] and (
+        folder / "metrics.json"
+    ).read_text() == "old"
     return ran.stdout.strip()
 
 
@@ -198,7 +250,9 @@ def test_a_folder_that_may_only_be_read(folder, fault):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs setrlimit")
 def test_a_file_that_outgrows_its_limit(folder, fault):
-    fault("a file larger than the system lets the process write", written(folder, "limit"))
+    fault(
+        "a file larger than the system lets the process write", written(folder, "limit")
+    )
 
 
 def test_a_full_disk(folder, small_disk, fault):
@@ -208,19 +262,40 @@ def test_a_full_disk(folder, small_disk, fault):
 
 
 def test_a_folder_that_is_missing(tmp_path, monkeypatch, fault):
-    monkeypatch.setattr(config, "submission", lambda: tmp_path / "not" / "there é" / "yet")
+    monkeypatch.setattr(
+        config, "submission", lambda: tmp_path / "not" / "there é" / "yet"
+    )
     assert submission.update_json("metrics.json", a=1).read_text() == '{\n "a": 1\n}\n'
     fault("no submission/ yet", "made, with everything above it")
 
 
-@pytest.mark.parametrize("name", ["with spaces", "ünïcödé 你好", "quo'te & \"double\" $HOME;"])
+@pytest.mark.parametrize(
+    "name", ["with spaces", "ünïcödé 你好", 'quo\'te & "double" $HOME;']
+)
 def test_a_project_in_an_odd_place(tmp_path, name, fault):
     """Chosen, written and read back from a copy of the project under that name."""
     project = tmp_path / name
-    shutil.copytree(ROOT / "helpers", project / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
-    code = ("from helpers import config, data, plots, submission; config.describe(); data.splits('neurips');"
-            "print(submission.update_json('metrics.json', a=1).relative_to(config.ROOT).as_posix())")
-    ran = python(code, cwd=project, env=os.environ | {"PYTHONPATH": str(project), "HF_HOME": str(project / "cache")})
+    shutil.copytree(
+        ROOT / "helpers",
+        project / "helpers",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
+    code = (
+        "from helpers import config, data, plots, submission; config.describe(); data.splits('neurips');"
+        "print(submission.update_json('metrics.json', a=1).relative_to(config.ROOT).as_posix())"
+    )
+    ran = python(
+        code,
+        cwd=project,
+        env=os.environ
+        | {"PYTHONPATH": str(project), "HF_HOME": str(project / "cache")},
+    )
     assert (project / "runs" / "smoke" / "submission" / "metrics.json").exists()
-    assert ran.returncode == 0 and ran.stdout.splitlines()[-1] == "runs/smoke/submission/metrics.json", ran.stderr
-    fault(f"the project in a folder called {name}", "works; writes " + ran.stdout.splitlines()[-1])
+    assert (
+        ran.returncode == 0
+        and ran.stdout.splitlines()[-1] == "runs/smoke/submission/metrics.json"
+    ), ran.stderr
+    fault(
+        f"the project in a folder called {name}",
+        "works; writes " + ran.stdout.splitlines()[-1],
+    )

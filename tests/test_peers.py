@@ -3,6 +3,7 @@
 No text here is longer than the context: the harness scores such a text in windows that overlap by one token,
 ours overlap by half, minicons has none, so each would rightly give another number.
 """
+
 import copy
 
 import numpy as np
@@ -18,27 +19,55 @@ PACKAGES = {"lm-eval": "lm_eval", "minicons": "minicons"}
 BATCH = 8
 # Where a tokenizer, a byte count or a padded batch could go wrong. The tiny model sees 256 bytes at most.
 AWKWARD = {
-    "emoji": ["\U0001f3ad", "Exit \U0001f43b, pursued \U0001f3c3\u200d\u2642\ufe0f", "\U0001f468\u200d\U0001f469\u200d"
-              "\U0001f467\u200d\U0001f466 \U0001f1eb\U0001f1f7 \U0001f44b\U0001f3fd", "\U0001f600" * 25],
-    "right to left": ["שלום עולם", "להיות או לא להיות, זאת השאלה", "أكون أو لا أكون، ذلك هو السؤال",
-                      "Hamlet said: \u202b\u05dc\u05d4\u05d9\u05d5\u05ea\u202c, then left.", "בודק abc 123 עברית"],
-    "other": ["x", " ", "\n\n\n", " a space before", "a space after ", "Ünïcödé e\u0301 你好，世界", "a\x00b", "\t\r\n",
-              "  two  spaces  ", "To be, or not to be. " * 10],
+    "emoji": [
+        "\U0001f3ad",
+        "Exit \U0001f43b, pursued \U0001f3c3\u200d\u2642\ufe0f",
+        "\U0001f468\u200d\U0001f469\u200d"
+        "\U0001f467\u200d\U0001f466 \U0001f1eb\U0001f1f7 \U0001f44b\U0001f3fd",
+        "\U0001f600" * 25,
+    ],
+    "right to left": [
+        "שלום עולם",
+        "להיות או לא להיות, זאת השאלה",
+        "أكون أو لا أكون، ذلك هو السؤال",
+        "Hamlet said: \u202b\u05dc\u05d4\u05d9\u05d5\u05ea\u202c, then left.",
+        "בודק abc 123 עברית",
+    ],
+    "other": [
+        "x",
+        " ",
+        "\n\n\n",
+        " a space before",
+        "a space after ",
+        "Ünïcödé e\u0301 你好，世界",
+        "a\x00b",
+        "\t\r\n",
+        "  two  spaces  ",
+        "To be, or not to be. " * 10,
+    ],
 }
 
 
 @pytest.fixture(scope="module", params=PACKAGES)
 def peer(request):
-    pytest.importorskip(PACKAGES[request.param], reason=f"{request.param} is missing: make test-peers installs it")
+    pytest.importorskip(
+        PACKAGES[request.param],
+        reason=f"{request.param} is missing: make test-peers installs it",
+    )
     return scoring.PEERS[request.param]
 
 
 @pytest.fixture(scope="module")
 def strings():
     """Columns `domain` (the kind) and `text`: 100 of each of the three kinds, and the harder kinds."""
-    parts = [data.evaluation_strings(100), data.harder_strings(data.evaluation_strings(10))]
-    awkward = pd.DataFrame([(kind, text) for kind, texts in AWKWARD.items() for text in texts],
-                           columns=["domain", "text"])
+    parts = [
+        data.evaluation_strings(100),
+        data.harder_strings(data.evaluation_strings(10)),
+    ]
+    awkward = pd.DataFrame(
+        [(kind, text) for kind, texts in AWKWARD.items() for text in texts],
+        columns=["domain", "text"],
+    )
     return pd.concat([*parts, awkward], ignore_index=True)[["domain", "text"]]
 
 
@@ -46,7 +75,9 @@ def strings():
 def ours(request, strings):
     """A model in fp32, the only precision in which a thousandth of a nat means anything, and our scores."""
     lm = models.load(request.param, dtype=torch.float32)
-    return lm, likelihood.score(lm, list(strings.text), progress=False).log_likelihood.to_numpy()
+    return lm, likelihood.score(
+        lm, list(strings.text), progress=False
+    ).log_likelihood.to_numpy()
 
 
 def test_agrees_with_the_peer_on_every_kind(peer, ours, strings):
@@ -58,11 +89,15 @@ def test_agrees_with_the_peer_on_every_kind(peer, ours, strings):
     disputed = np.flatnonzero(apart >= 1e-3)[:20]
     exact = copy.deepcopy(lm.model).double() if len(disputed) else None
     for i in disputed:
-        ids = torch.tensor([[lm.separator, *lm.encode([strings.text[i]])[0]]], device=lm.device)
+        ids = torch.tensor(
+            [[lm.separator, *lm.encode([strings.text[i]])[0]]], device=lm.device
+        )
         with torch.inference_mode():
             log_p = exact(ids[:, :-1]).logits[0].double().log_softmax(-1)
         truth = log_p.gather(1, ids[0, 1:, None]).sum().item()
-        assert abs(scores[i] - truth) < 5e-4, f"{strings.text[i]!r}: ours {scores[i]}, float64 {truth}"
+        assert abs(scores[i] - truth) < 5e-4, (
+            f"{strings.text[i]!r}: ours {scores[i]}, float64 {truth}"
+        )
     assert worst.max() < 3e-3, f"nats apart, at most, by kind:\n{worst.to_string()}"
 
 

@@ -1,4 +1,5 @@
 """Pictures from tables alone."""
+
 import itertools
 import json
 import re
@@ -18,25 +19,50 @@ from helpers import config, plots, submission
 @pytest.fixture(scope="module")
 def scores():
     rng = np.random.default_rng(0)
-    rows = [{"text_id": f"{d}:{i}", "domain": d, "model": m, "n_chars": 100, "n_bytes": 100, "n_tokens": 25,
-             "log_likelihood": rng.normal(mean, 15)}
-            for m in config.MODELS for d, mean in zip(config.KINDS, (-120, -150, -430)) for i in range(100)]
+    rows = [
+        {
+            "text_id": f"{d}:{i}",
+            "domain": d,
+            "model": m,
+            "n_chars": 100,
+            "n_bytes": 100,
+            "n_tokens": 25,
+            "log_likelihood": rng.normal(mean, 15),
+        }
+        for m in config.MODELS
+        for d, mean in zip(config.KINDS, (-120, -150, -430))
+        for i in range(100)
+    ]
     return submission.add_rates(pd.DataFrame(rows))
 
 
 def test_pictures_need_no_model():
     code = "import sys, helpers.plots; print([m for m in ('torch', 'transformers', 'datasets') if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True,
-                          check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        == "[]"
+    )
 
 
 def test_figures_are_returned_closed_and_leave_settings_alone(scores):
     before = dict(matplotlib.rcParams)
-    history = pd.DataFrame({"tokens": [1, 2, 2], "loss": [3.0, 2.0, 2.5],
-                            "split": ["training", "training", "validation"]})
-    figures = [plots.headlines(scores), plots.histogram(scores, models=config.MODELS),
-               plots.headline(scores, "random"), plots.loss_curve(history), plots.heat(pd.DataFrame({"a": [1.0]})),
-               plots.bars(pd.DataFrame({"t": ["x"], "p": [1]}), label="t", value="p")]
+    history = pd.DataFrame(
+        {
+            "tokens": [1, 2, 2],
+            "loss": [3.0, 2.0, 2.5],
+            "split": ["training", "training", "validation"],
+        }
+    )
+    figures = [
+        plots.headlines(scores),
+        plots.histogram(scores, models=config.MODELS),
+        plots.headline(scores, "random"),
+        plots.loss_curve(history),
+        plots.heat(pd.DataFrame({"a": [1.0]})),
+        plots.bars(pd.DataFrame({"t": ["x"], "p": [1]}), label="t", value="p"),
+    ]
     assert all(isinstance(f, matplotlib.figure.Figure) for f in figures)
     assert dict(matplotlib.rcParams) == before
     assert not matplotlib.pyplot.get_fignums()
@@ -45,14 +71,25 @@ def test_figures_are_returned_closed_and_leave_settings_alone(scores):
 @pytest.mark.parametrize("kind", config.KINDS)
 def test_the_headline_counts_every_string_in_one_frame(scores, kind):
     ax = plots.headline(scores, kind).axes[0]
-    assert ax.get_xlim() == plots.FRAME and "nats" in ax.get_xlabel() and "of 100" in ax.get_ylabel()
+    assert (
+        ax.get_xlim() == plots.FRAME
+        and "nats" in ax.get_xlabel()
+        and "of 100" in ax.get_ylabel()
+    )
     for histogram in (p for p in ax.patches if isinstance(p, StepPatch)):
-        assert histogram.get_data().values.sum() == 100 and len(histogram.get_data().values) == 50
+        assert (
+            histogram.get_data().values.sum() == 100
+            and len(histogram.get_data().values) == 50
+        )
 
 
 def test_the_title_states_what_the_scores_say(scores):
-    mean = scores[(scores.domain == "neurips") & (scores.model == "neurips")].log_likelihood.mean()
-    assert f"−{abs(mean):.0f} nats" in plots.headline(scores, "neurips").axes[0].get_title(loc="left")
+    mean = scores[
+        (scores.domain == "neurips") & (scores.model == "neurips")
+    ].log_likelihood.mean()
+    assert f"−{abs(mean):.0f} nats" in plots.headline(scores, "neurips").axes[
+        0
+    ].get_title(loc="left")
 
 
 def test_it_draws_on_an_axis_it_is_given(scores):
@@ -62,11 +99,19 @@ def test_it_draws_on_an_axis_it_is_given(scores):
 
 
 @pytest.mark.fault("a histogram with {arguments}")
-@pytest.mark.parametrize("arguments, message", [
-    ({"measure": "words"}, "measure="), ({"kinds": ["milton"]}, "0 scores with domain milton under model base"),
-    ({"models": []}, "empty selection"), ({"layout": "pie"}, "layout="), ({"span": (0, -1)}, "x-range"),
-    ({"bins": 0}, "at least one bin"), ({"bin_width": -2}, "at least one bin"),
-    ({"layout": "ridge", "log": True}, "one baseline")])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"measure": "words"}, "measure="),
+        ({"kinds": ["milton"]}, "0 scores with domain milton under model base"),
+        ({"models": []}, "empty selection"),
+        ({"layout": "pie"}, "layout="),
+        ({"span": (0, -1)}, "x-range"),
+        ({"bins": 0}, "at least one bin"),
+        ({"bin_width": -2}, "at least one bin"),
+        ({"layout": "ridge", "log": True}, "one baseline"),
+    ],
+)
 def test_what_cannot_be_drawn_is_named(scores, arguments, message):
     with pytest.raises(ValueError, match=message):
         plots.histogram(scores, **arguments)
@@ -78,17 +123,37 @@ def edited(scores, column, value):
     return table
 
 
-@pytest.mark.parametrize("spoil, message", [
-    (lambda s: s.drop(columns="n_bytes"), "column.*n_bytes"), (lambda s: s.iloc[:0], "no rows"),
-    (lambda s: s.iloc[:1], "1 scores .row 0. with domain neurips under model base"),
-    (lambda s: edited(s, "log_likelihood", float("nan")), "log_likelihood, row 7"),
-    (lambda s: edited(s, "log_likelihood", "likely"), "log_likelihood, row 7: 'likely'"),
-    (lambda s: edited(s, "n_tokens", 0), "n_tokens, row 7"),
-    (lambda s: edited(s, "model", "gpt5"), "model, row 7: 'gpt5' is not one of base")])
-@pytest.mark.parametrize("draw", [
-    plots.histogram, plots.headlines, plots.explore, lambda s: plots.write_html(s, "")],
-    ids=["histogram", "headlines", "explore", "write_html"])
-def test_a_bad_table_names_the_column_and_row(scores, spoil, message, draw, monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda s: s.drop(columns="n_bytes"), "column.*n_bytes"),
+        (lambda s: s.iloc[:0], "no rows"),
+        (lambda s: s.iloc[:1], "1 scores .row 0. with domain neurips under model base"),
+        (lambda s: edited(s, "log_likelihood", float("nan")), "log_likelihood, row 7"),
+        (
+            lambda s: edited(s, "log_likelihood", "likely"),
+            "log_likelihood, row 7: 'likely'",
+        ),
+        (lambda s: edited(s, "n_tokens", 0), "n_tokens, row 7"),
+        (
+            lambda s: edited(s, "model", "gpt5"),
+            "model, row 7: 'gpt5' is not one of base",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "draw",
+    [
+        plots.histogram,
+        plots.headlines,
+        plots.explore,
+        lambda s: plots.write_html(s, ""),
+    ],
+    ids=["histogram", "headlines", "explore", "write_html"],
+)
+def test_a_bad_table_names_the_column_and_row(
+    scores, spoil, message, draw, monkeypatch, tmp_path
+):
     monkeypatch.setattr(config, "submission", lambda: tmp_path)
     with pytest.raises(ValueError, match=message):
         draw(spoil(scores))
@@ -102,14 +167,20 @@ def test_numbers_that_came_as_text_are_numbers(scores):
 @pytest.mark.parametrize("layout", ["overlay", "ridge", "cumulative"])
 @pytest.mark.parametrize("density", [False, True])
 def test_layouts_show_every_string(scores, layout, density):
-    ax = plots.histogram(scores, models=config.MODELS, layout=layout, density=density, bin_width=10).axes[0]
+    ax = plots.histogram(
+        scores, models=config.MODELS, layout=layout, density=density, bin_width=10
+    ).axes[0]
     if layout == "cumulative":
-        tops = {line.get_ydata()[-1] for line in ax.lines if len(line.get_ydata()) == 100}
+        tops = {
+            line.get_ydata()[-1] for line in ax.lines if len(line.get_ydata()) == 100
+        }
         assert tops == {1.0 if density else 100}
     else:
         for patch in ax.patches:
             values, edges, baseline = patch.get_data()
-            assert (values - baseline).sum() == pytest.approx(1 / 10 if density else 100)
+            assert (values - baseline).sum() == pytest.approx(
+                1 / 10 if density else 100
+            )
 
 
 def test_compared_histograms_share_bins_and_the_title_states_the_gap(scores):
@@ -117,12 +188,17 @@ def test_compared_histograms_share_bins_and_the_title_states_the_gap(scores):
     assert len({tuple(p.get_data().edges) for p in ax.patches}) == 1
     means = scores[scores.model == "base"].groupby("domain").log_likelihood.mean()
     gap = means["neurips"] - means["shakespeare"]
-    assert ax.get_title(loc="left") == f"NeurIPS abstracts likeliest, Shakespeare {gap:.0f} nats behind"
+    assert (
+        ax.get_title(loc="left")
+        == f"NeurIPS abstracts likeliest, Shakespeare {gap:.0f} nats behind"
+    )
 
 
 def test_names_never_cover_the_strings(scores):
     """The legend lies beside the strings or above them, whatever is shown."""
-    for models, measure in itertools.product((["base"], list(config.MODELS)), submission.MEASURES):
+    for models, measure in itertools.product(
+        (["base"], list(config.MODELS)), submission.MEASURES
+    ):
         figure = plots.histogram(scores, models=models, measure=measure)
         figure.draw_without_rendering()
         ax = figure.axes[0]
@@ -135,11 +211,20 @@ def test_names_never_cover_the_strings(scores):
 
 def test_a_threshold_splits_every_kind(scores):
     table = plots.accepted(scores, -135, models=config.MODELS)
-    assert (table["likelier"] + table["not likelier"] == 100).all() and (table.share * 100 == table.likelier).all()
-    by_hand = (scores[(scores.model == "base") & (scores.domain == "shakespeare")].log_likelihood > -135).sum()
+    assert (table["likelier"] + table["not likelier"] == 100).all() and (
+        table.share * 100 == table.likelier
+    ).all()
+    by_hand = (
+        scores[
+            (scores.model == "base") & (scores.domain == "shakespeare")
+        ].log_likelihood
+        > -135
+    ).sum()
     assert table.likelier["base", "shakespeare"] == by_hand
-    bits = plots.accepted(scores, 135 / np.log(2) / 100, models=config.MODELS, measure="bits_per_byte")
-    assert bits.equals(table)                                   # lower bits are likelier: the same decision
+    bits = plots.accepted(
+        scores, 135 / np.log(2) / 100, models=config.MODELS, measure="bits_per_byte"
+    )
+    assert bits.equals(table)  # lower bits are likelier: the same decision
 
 
 def test_the_roc_curve_passes_through_the_threshold(scores):
@@ -148,16 +233,26 @@ def test_the_roc_curve_passes_through_the_threshold(scores):
     table = plots.accepted(scores, -135)
     others = table.likelier["base", "shakespeare"] + table.likelier["base", "random"]
     point = next(line for line in curve.lines if line.get_marker() == "o")
-    assert (point.get_xdata()[0], point.get_ydata()[0]) == (others / 200, table.share["base", "neurips"])
+    assert (point.get_xdata()[0], point.get_ydata()[0]) == (
+        others / 200,
+        table.share["base", "neurips"],
+    )
     assert "AUROC" in curve.get_legend().get_title().get_text()
 
 
 @pytest.mark.filterwarnings("ignore:.*tritanomaly")
-@pytest.mark.parametrize("vision", ["normal", "Deuteranomaly", "Protanomaly", "Tritanomaly"])
+@pytest.mark.parametrize(
+    "vision", ["normal", "Deuteranomaly", "Protanomaly", "Tritanomaly"]
+)
 def test_colours_are_told_apart_by_everyone(vision):
     """CIEDE2000 of 20 or more between any two, for full colour blindness as Machado et al. (2009) simulate it."""
-    colour = pytest.importorskip("colour", reason="colour-science is not installed: make test does that")
-    rgb = {k: colour.models.eotf_sRGB(np.array(matplotlib.colors.to_rgb(c))) for k, c in plots.COLORS.items()}
+    colour = pytest.importorskip(
+        "colour", reason="colour-science is not installed: make test does that"
+    )
+    rgb = {
+        k: colour.models.eotf_sRGB(np.array(matplotlib.colors.to_rgb(c)))
+        for k, c in plots.COLORS.items()
+    }
     if vision != "normal":
         matrix = colour.blindness.matrix_cvd_Machado2009(vision, 1.0)
         rgb = {k: np.clip(matrix @ v, 0, 1) for k, v in rgb.items()}
@@ -178,13 +273,24 @@ def test_the_explorer_redraws_counts_saves_and_resets(scores, monkeypatch, tmp_p
         before = bytes(explorer.image.value)
         explorer.controls["layout"].value = layout
         assert before.startswith(b"\x89PNG") and explorer.image.value != before
-    assert all(now != then for now, then in zip((explorer.code(), explorer.image.value, explorer.table.value), start))
+    assert all(
+        now != then
+        for now, then in zip(
+            (explorer.code(), explorer.image.value, explorer.table.value), start
+        )
+    )
     picture, lines = explorer.save()
     assert picture.parent == tmp_path / "views" and explorer.code() in lines.read_text()
-    drawn = eval(explorer.code(), {"plots": plots, "scores": scores})   # the line draws the picture again
-    assert plots.save(drawn, tmp_path / "again.png").read_bytes() == picture.read_bytes()
+    drawn = eval(
+        explorer.code(), {"plots": plots, "scores": scores}
+    )  # the line draws the picture again
+    assert (
+        plots.save(drawn, tmp_path / "again.png").read_bytes() == picture.read_bytes()
+    )
     explorer.save()
-    assert len(list((tmp_path / "views").glob("histogram-*.png"))) == 2      # nothing is overwritten
+    assert (
+        len(list((tmp_path / "views").glob("histogram-*.png"))) == 2
+    )  # nothing is overwritten
     explorer.reset()
     assert (explorer.code(), explorer.table.value) == (start[0], start[2])
 
@@ -199,8 +305,11 @@ def test_the_explorer_says_what_is_missing(scores):
 
 def test_the_explorer_brings_a_still_picture(scores, monkeypatch, capsys):
     bundle = plots.explore(scores)._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in bundle and len(bundle["image/png"]) > 10_000
-    monkeypatch.setitem(sys.modules, "ipywidgets", None)         # a kernel without widgets
+    assert (
+        "application/vnd.jupyter.widget-view+json" in bundle
+        and len(bundle["image/png"]) > 10_000
+    )
+    monkeypatch.setitem(sys.modules, "ipywidgets", None)  # a kernel without widgets
     assert isinstance(plots.explore(scores), matplotlib.figure.Figure)
     assert "pip install ipywidgets" in capsys.readouterr().out
 
@@ -212,14 +321,28 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     spec = json.loads(page.split("const spec = ")[1].split(";\nvegaEmbed")[0])
     assert len(spec["datasets"]["scores"]) == len(scores)
-    assert all(set(row) == {"text", "model", "nats"} for row in spec["datasets"]["scores"])     # scores only
+    assert all(
+        set(row) == {"text", "model", "nats"} for row in spec["datasets"]["scores"]
+    )  # scores only
 
 
 def test_the_token_strip_escapes_and_marks_every_band():
-    table = pd.DataFrame({"token": ["<b>", " &", "\n", "x"], "log_prob": [-0.5, -3.0, -6.0, -12.0],
-                          "rank": [1, 11, 1000, 50_000]})
+    table = pd.DataFrame(
+        {
+            "token": ["<b>", " &", "\n", "x"],
+            "log_prob": [-0.5, -3.0, -6.0, -12.0],
+            "rank": [1, 11, 1000, 50_000],
+        }
+    )
     text = plots.token_strip({"<model>": table}).data
-    assert "&lt;b&gt;" in text and "<b>&lt;model&gt;</b>: 21.5 nats" in text and "50,000 · 12.0" in text
+    assert (
+        "&lt;b&gt;" in text
+        and "<b>&lt;model&gt;</b>: 21.5 nats" in text
+        and "50,000 · 12.0" in text
+    )
     lines = {"none", "2px dotted #333", "2px dashed #333", "4px double #111"}
     boxes = re.findall(r"border-bottom:([^;]+);", text)
-    assert boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"] and set(boxes[4:]) == lines
+    assert (
+        boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"]
+        and set(boxes[4:]) == lines
+    )

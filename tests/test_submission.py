@@ -1,4 +1,5 @@
 """What is written is what is read back, whole or not at all."""
+
 import json
 
 import pandas as pd
@@ -15,9 +16,17 @@ def folder(monkeypatch, tmp_path):
 
 @pytest.fixture
 def scores():
-    return pd.DataFrame({
-        "text_id": ["random:0:0", "hamlet:é:3"], "domain": ["random", "shakespeare"], "model": ["base", "base"],
-        "n_chars": [100, 100], "n_bytes": [100, 102], "n_tokens": [62, 30], "log_likelihood": [-431.25, -151.5]})
+    return pd.DataFrame(
+        {
+            "text_id": ["random:0:0", "hamlet:é:3"],
+            "domain": ["random", "shakespeare"],
+            "model": ["base", "base"],
+            "n_chars": [100, 100],
+            "n_bytes": [100, 102],
+            "n_tokens": [62, 30],
+            "log_likelihood": [-431.25, -151.5],
+        }
+    )
 
 
 def test_scores_come_back(folder, scores):
@@ -36,10 +45,18 @@ def test_no_scores_yet(folder):
 
 
 @pytest.mark.fault("a spoilt table of scores ({message})")
-@pytest.mark.parametrize("spoil, message", [
-    (lambda t: t.drop(columns="n_bytes"), "n_bytes"), (lambda t: t.iloc[:0], "no rows"),
-    (lambda t: t.assign(log_likelihood=[1.0, float("nan")]), "log_likelihood, row 1"),
-    (lambda t: t.assign(n_tokens=["x", 3]), "n_tokens, row 0")])
+@pytest.mark.parametrize(
+    "spoil, message",
+    [
+        (lambda t: t.drop(columns="n_bytes"), "n_bytes"),
+        (lambda t: t.iloc[:0], "no rows"),
+        (
+            lambda t: t.assign(log_likelihood=[1.0, float("nan")]),
+            "log_likelihood, row 1",
+        ),
+        (lambda t: t.assign(n_tokens=["x", 3]), "n_tokens, row 0"),
+    ],
+)
 def test_a_bad_table_is_named(scores, spoil, message):
     with pytest.raises(ValueError, match=message):
         submission.add_rates(spoil(scores))
@@ -56,19 +73,35 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path):
 def test_json_is_merged(folder):
     submission.update_json("metrics.json", a=1, b={"x": 1})
     submission.update_json("metrics.json", b=2, c="é")
-    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == {"a": 1, "b": 2, "c": "é"}
+    assert json.loads((folder / "metrics.json").read_text(encoding="utf-8")) == {
+        "a": 1,
+        "b": 2,
+        "c": "é",
+    }
 
 
 def test_samples_are_kept_for_people_and_for_programs(folder):
-    sample = {"model": "shakespeare", "base": "tiny", "prompt": "HAMLET:\n", "settings": {"temperature": 0.9},
-              "seed": 1, "text": "Ay, “me”.\n", "token_log_probs": [-1.5]}
+    sample = {
+        "model": "shakespeare",
+        "base": "tiny",
+        "prompt": "HAMLET:\n",
+        "settings": {"temperature": 0.9},
+        "seed": 1,
+        "text": "Ay, “me”.\n",
+        "token_log_probs": [-1.5],
+    }
     submission.write_samples([sample])
     assert json.loads((folder / "samples.jsonl").read_text(encoding="utf-8")) == sample
-    assert "temperature=0.9 · seed 1" in (folder / "samples.txt").read_text(encoding="utf-8")
+    assert "temperature=0.9 · seed 1" in (folder / "samples.txt").read_text(
+        encoding="utf-8"
+    )
 
 
 def test_text_to_be_read_is_broken_between_words_and_verse_stays_verse():
     verse, prose = "HAMLET:\nAy,  “me”.\n\n", "one two-three " * 20
     assert submission.wrapped(verse) == verse
     broken = submission.wrapped(prose + "x" * 100)
-    assert max(map(len, broken.split("\n")[:-1])) <= 88 and broken.split() == (prose + "x" * 100).split()
+    assert (
+        max(map(len, broken.split("\n")[:-1])) <= 88
+        and broken.split() == (prose + "x" * 100).split()
+    )

@@ -1,4 +1,5 @@
 """The histograms in one file that opens with a double-click: no kernel, no server, no network."""
+
 from __future__ import annotations
 
 import html
@@ -68,46 +69,110 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
     """The Vega-Lite figure: per model a row of histograms, and beside it the shares above the threshold."""
     import altair as alt
 
-    width = alt.param("binwidth", value=BIN_WIDTH,
-                      bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "))
-    threshold = alt.param("threshold", value=THRESHOLD,
-                          bind=alt.binding_range(min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "))
+    width = alt.param(
+        "binwidth",
+        value=BIN_WIDTH,
+        bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "),
+    )
+    threshold = alt.param(
+        "threshold",
+        value=THRESHOLD,
+        bind=alt.binding_range(
+            min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "
+        ),
+    )
     switches, shown = [], {"text": [], "model": []}
     for column, names in (("text", list(NAMES.values())), ("model", models)):
         for i, name in enumerate(names):
-            switch = alt.param(f"{column}{i}", value=True, bind=alt.binding_checkbox(name=f"{name} "))
+            switch = alt.param(
+                f"{column}{i}", value=True, bind=alt.binding_checkbox(name=f"{name} ")
+            )
             switches.append(switch)
-            shown[column].append(f"(datum.{column} === {json.dumps(name)} && {switch.name})")
-    colour = alt.Color("text:N", legend=None,
-                       scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]))
-    chosen = alt.Chart().transform_filter(" || ".join(shown["text"])).transform_filter(" || ".join(shown["model"]))
+            shown[column].append(
+                f"(datum.{column} === {json.dumps(name)} && {switch.name})"
+            )
+    colour = alt.Color(
+        "text:N",
+        legend=None,
+        scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]),
+    )
+    chosen = (
+        alt.Chart()
+        .transform_filter(" || ".join(shown["text"]))
+        .transform_filter(" || ".join(shown["model"]))
+    )
     histograms = (
         chosen.transform_calculate(left="floor(datum.nats / binwidth) * binwidth")
         .transform_aggregate(strings="count()", groupby=["text", "model", "left"])
         .transform_calculate(right="datum.left + binwidth", zero="0")
         .mark_rect(stroke="white", strokeWidth=0.5, opacity=0.75, clip=True)
-        .encode(x=alt.X("left:Q", title="log-likelihood of a string (nats)", scale=alt.Scale(domain=FRAME),
-                        axis=alt.Axis(values=list(range(-600, 1, 100)), grid=False)),
-                x2="right:Q", y=alt.Y("strings:Q", title="strings"), y2="zero:Q", color=colour,
-                tooltip=["text:N", "model:N", "left:Q", "right:Q", "strings:Q"]))
-    rule = (chosen.transform_aggregate(groupby=["model"]).transform_calculate(at="threshold")
-            .mark_rule(strokeWidth=2).encode(x="at:Q"))
+        .encode(
+            x=alt.X(
+                "left:Q",
+                title="log-likelihood of a string (nats)",
+                scale=alt.Scale(domain=FRAME),
+                axis=alt.Axis(values=list(range(-600, 1, 100)), grid=False),
+            ),
+            x2="right:Q",
+            y=alt.Y("strings:Q", title="strings"),
+            y2="zero:Q",
+            color=colour,
+            tooltip=["text:N", "model:N", "left:Q", "right:Q", "strings:Q"],
+        )
+    )
+    rule = (
+        chosen.transform_aggregate(groupby=["model"])
+        .transform_calculate(at="threshold")
+        .mark_rule(strokeWidth=2)
+        .encode(x="at:Q")
+    )
     shares = (
         chosen.transform_calculate(above="datum.nats > threshold ? 1 : 0")
         .transform_aggregate(share="mean(above)", groupby=["text", "model"])
-        .encode(y=alt.Y("text:N", title=None, sort=list(NAMES.values()), axis=alt.Axis(labelLimit=200)),
-                x=alt.X("share:Q", title="share above the threshold", scale=alt.Scale(domain=[0, 1.15]),
-                        axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False)),
-                text=alt.Text("share:Q", format=".0%"), color=colour))
+        .encode(
+            y=alt.Y(
+                "text:N",
+                title=None,
+                sort=list(NAMES.values()),
+                axis=alt.Axis(labelLimit=200),
+            ),
+            x=alt.X(
+                "share:Q",
+                title="share above the threshold",
+                scale=alt.Scale(domain=[0, 1.15]),
+                axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False),
+            ),
+            text=alt.Text("share:Q", format=".0%"),
+            color=colour,
+        )
+    )
     data = alt.NamedData(name="scores")
-    header = alt.Header(title=None, labelOrient="top", labelAnchor="start", labelFontSize=14, labelFontWeight="bold")
+    header = alt.Header(
+        title=None,
+        labelOrient="top",
+        labelAnchor="start",
+        labelFontSize=14,
+        labelFontWeight="bold",
+    )
     row = alt.Row("model:N", sort=models, header=header)
-    left = alt.layer(histograms, rule).properties(width=520, height=130).facet(data=data, row=row)
+    left = (
+        alt.layer(histograms, rule)
+        .properties(width=520, height=130)
+        .facet(data=data, row=row)
+    )
     blank = alt.Header(title=None, labelOrient="top", labelExpr="' '", labelFontSize=14)
-    right = (alt.layer(shares.mark_bar(), shares.mark_text(align="left", dx=4))
-             .properties(width=190, height=130).facet(data=data, row=alt.Row("model:N", sort=models, header=blank)))
-    figure = (alt.hconcat(left, right).configure_axis(labelFontSize=12, titleFontSize=13)
-              .properties(description="Histograms of log-likelihood by model and kind of text.")).to_dict()
+    right = (
+        alt.layer(shares.mark_bar(), shares.mark_text(align="left", dx=4))
+        .properties(width=190, height=130)
+        .facet(data=data, row=alt.Row("model:N", sort=models, header=blank))
+    )
+    figure = (
+        alt.hconcat(left, right)
+        .configure_axis(labelFontSize=12, titleFontSize=13)
+        .properties(
+            description="Histograms of log-likelihood by model and kind of text."
+        )
+    ).to_dict()
     params = [p.param.to_dict() for p in (width, threshold, *switches)]
     return figure | {"params": params, "datasets": {"scores": table.to_dict("records")}}
 
@@ -121,15 +186,30 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
 
     scores = submission.add_rates(scores)
     kinds, models = present(scores)
-    table = pd.DataFrame({"text": scores.domain.map(NAMES), "model": scores.model.map(MODEL_NAMES),
-                          "nats": scores.log_likelihood.round(2)})
+    table = pd.DataFrame(
+        {
+            "text": scores.domain.map(NAMES),
+            "model": scores.model.map(MODEL_NAMES),
+            "nats": scores.log_likelihood.round(2),
+        }
+    )
     means = scores.groupby(["model", "domain"]).log_likelihood.mean()
     rows = "".join(
         f"<tr><td>{MODEL_NAMES[model]}</td><td>{NAMES[kind]}</td><td>{row.likelier + row['not likelier']:.0f}</td>"
         f"<td>{number(means[model, kind])}</td><td>{row.likelier:.0f}</td><td>{row.share:.0%}</td></tr>\n"
-        for (model, kind), row in accepted(scores, THRESHOLD, kinds=kinds, models=models).iterrows())
-    spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace("</", "<\\/")
-    values = {"note": html.escape(note), "threshold": number(THRESHOLD), "rows": rows, "spec": spec,
-              "library": vl_convert.javascript_bundle().replace("</script", "<\\/script")}
+        for (model, kind), row in accepted(
+            scores, THRESHOLD, kinds=kinds, models=models
+        ).iterrows()
+    )
+    spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace(
+        "</", "<\\/"
+    )
+    values = {
+        "note": html.escape(note),
+        "threshold": number(THRESHOLD),
+        "rows": rows,
+        "spec": spec,
+        "library": vl_convert.javascript_bundle().replace("</script", "<\\/script"),
+    }
     page = re.sub(f"@({'|'.join(values)})@", lambda found: values[found[1]], PAGE)
     return submission.write_text(config.submission() / "histograms.html", page)

@@ -1,4 +1,6 @@
-"""Helpers for the notebook series. Imports go one way: each room may use only the rooms above it.
+"""Helpers for the notebook series: a flat module for each lesson.
 
-hub → config → submission → plots, checkpoints → data → models → likelihood → finetune, sampling, ood → checks
+The class reads the modules that lie here, the lecturer also `checks/`, whoever draws
+`plots/` and `explorer/`, and whoever keeps a run alive and fast `engine/`. Imports go
+downwards only; pyproject.toml holds that as a contract, and `make lint` checks it.
 """

@@ -1,7 +1,7 @@
-"""Run the series: python -m helpers executes notebooks 01 to 08 in order and leaves submission/ complete.
+"""Run the series: python -m helpers executes the notebooks and fills submission/.
 
-Executed copies go to runs/<profile>/notebooks/. With --refresh the committed notebooks are executed in
-place, for maintainers, and cleaned of what only a live reader needs.
+Executed copies go to runs/<profile>/notebooks/. With --refresh the committed notebooks
+are executed in place, for maintainers, and cleaned of what only a live reader needs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import argparse
 import json
 import os
 import sys
-import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,229 +20,153 @@ from nbclient.exceptions import CellExecutionError
 from tqdm import tqdm
 
 from helpers import config, submission
+from helpers.engine import files
 
+NOTEBOOKS = config.ROOT / "notebooks"
 BUSY = "Another run is at work in this folder: wait until it ends, or stop it."
+BAR = "{desc} |{bar:30}| {percentage:3.0f}%  {elapsed} elapsed, {remaining} to go"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-def peak_memory(pid: int) -> float | None:
-    """The most memory a process has used so far, in GB (Linux; None elsewhere)."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return None
-    return int(status.split("VmHWM:")[1].split()[0]) / 1e6
-
-
-def tidy(notebook) -> None:
-    """Take out what a finished notebook does not need: progress bars, emptied displays, kernel metadata."""
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
-        if cell.cell_type != "code":
-            continue
-        kept = []
-        for output in cell.outputs:
-            data = output.get("data", {})
-            if data.get("image/png"):
-                data.pop(WIDGET, None)  # a widget that brings a picture of itself
-            if (
-                kept
-                and output.output_type == kept[-1].output_type == "stream"
-                and output.name == kept[-1].name
-            ):
-                kept[-1].text += output.text  # one print, sent in two pieces
-            elif output.output_type == "stream" or (
-                WIDGET not in data and any(data.values())
-            ):
-                output.get("metadata", {}).clear()
-                kept.append(output)
-        cell.outputs = kept
-    notebook.metadata = {
-        "kernelspec": {
-            "display_name": "Python 3",
-            "language": "python",
-            "name": "python3",
-        },
-        "language_info": {"name": "python"},
-    }
-
-
-def expected_seconds(path: Path, cells: list[int]) -> list[float]:
-    """How long each code cell took last time (this profile's last run, else the committed manifest)."""
-    for source in (
-        config.runs() / "timings.json",
-        config.ROOT / "submission" / "manifest.json",
-    ):
-        if source.exists():
-            facts = json.loads(source.read_text(encoding="utf-8"))
-            known = facts.get("notebooks", {}).get(path.stem, {}).get("cells", [])
-            if facts.get("profile") == config.profile().name and len(known) == len(
-                cells
-            ):
-                return [max(0.1, s) for s in known]
-    return [1.0] * len(cells)
-
-
 class Progress:
-    """One bar over the whole series, in expected seconds; in a terminal it also moves within a long cell."""
+    """Times one notebook's cells, and moves the bar of the whole series on."""
 
-    def __init__(self, total: float):
-        live = sys.stdout.isatty()
-        self.bar = tqdm(
-            total=total,
-            bar_format="{desc} |{bar:30}| {percentage:3.0f}%  {elapsed} elapsed, {remaining} to go",
-            file=sys.stdout,
-            mininterval=0.5 if live else 30,
-        )
-        self.done = self.weight = 0.0
-        self.started = time.time()
-        self.stopped = threading.Event()
-        self.ticker = threading.Thread(target=self._tick, daemon=True)
-        if live:
-            self.ticker.start()
+    def __init__(self, name: str, expected: list[float], bar: tqdm):
+        self.name, self.expected, self.bar = name, expected, bar
+        self.seconds: list[float] = []  # of each code cell that has ended
+        self.memory = 0.0  # GB, at most
 
-    def begin(self, label: str, weight: float) -> None:
-        self.bar.set_description_str(label, refresh=False)
-        self.weight, self.started = weight, time.time()
+    def on_cell_execute(self, cell, cell_index):
+        self.started, at = time.time(), len(self.seconds)
+        about = f", {self.expected[at]:.0f} s" if self.expected[at] > 10 else ""
+        label = f"{self.name} cell {at + 1}/{len(self.expected)}{about}"
+        self.bar.set_description_str(f"{label:<44}")
 
-    def end(self) -> None:
-        self.done = min(
-            self.bar.total, self.done + self.weight
-        )  # sums of parts can overshoot by a hair
-        self.weight = 0.0
-        self.bar.update(self.done - self.bar.n)
-
-    def _tick(self) -> None:
-        while not self.stopped.wait(1):
-            self.bar.n = min(
-                self.bar.total, self.done + min(self.weight, time.time() - self.started)
-            )
-            self.bar.refresh()
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.stopped.set()
-        self.bar.close()
+    def on_cell_executed(self, cell, cell_index, execute_reply):
+        # Sums of expected seconds can pass the total by a rounding error.
+        due = self.expected[len(self.seconds)]
+        self.bar.update(min(due, self.bar.total - self.bar.n))
+        self.seconds.append(round(time.time() - self.started, 1))
+        self.memory = peak_memory(self.client.km.provisioner.pid)
 
 
 def run(paths: list[Path], refresh: bool) -> dict:
-    """Execute the notebooks in order, with one progress bar over all their cells; return timings and memory."""
-    notebooks = [nbformat.read(path, as_version=4) for path in paths]
-    code = [
-        [i for i, c in enumerate(nb.cells) if c.cell_type == "code"] for nb in notebooks
-    ]
-    weights = [expected_seconds(p, c) for p, c in zip(paths, code)]
-    report = {}
-    with Progress(sum(map(sum, weights))) as progress:
-        for path, notebook, cells, weight in zip(paths, notebooks, code, weights):
-            seconds, memory, started = [], [0.0], [time.time()]
-            client = NotebookClient(
-                notebook,
-                timeout=None,
-                kernel_name="python3",
-                record_timing=False,
-                extra_arguments=["--log-level=40"],
-                resources={"metadata": {"path": str(config.ROOT / "notebooks")}},
-            )
+    """Execute notebooks in order under one bar; their seconds, memory and cell times.
 
-            def begin(
-                cell, cell_index, path=path, cells=cells, weight=weight, started=started
-            ):
-                if cell_index in cells:
-                    started[0] = time.time()
-                    at = cells.index(cell_index)
-                    progress.begin(
-                        f"{path.stem:<24} cell {at + 1:>2}/{len(cells)}", weight[at]
-                    )
-
-            def end(
-                cell,
-                cell_index,
-                execute_reply,
-                seconds=seconds,
-                memory=memory,
-                started=started,
-                client=client,
-            ):
-                seconds.append(round(time.time() - started[0], 1))
-                memory[0] = max(memory[0], peak_memory(client.km.provisioner.pid) or 0)
-                progress.end()
-
-            client.on_cell_start, client.on_cell_executed = begin, end
-            target = path if refresh else config.runs() / "notebooks" / path.name
+    CellExecutionError from the first cell that fails; what was executed is kept.
+    """
+    notebooks = {path: nbformat.read(path, as_version=4) for path in paths}
+    expected = {path: expected_seconds(path.stem, nb) for path, nb in notebooks.items()}
+    total, report = sum(map(sum, expected.values())), {}
+    with tqdm(total=total, bar_format=BAR, file=sys.stdout, mininterval=1) as bar:
+        for path, notebook in notebooks.items():
+            progress = Progress(path.stem, expected[path], bar)
+            copy = config.runs() / "notebooks" / path.name
+            target = copy  # a committed notebook stays as it was if a cell fails
             try:
-                client.execute()
-            except CellExecutionError as error:
-                progress.bar.close()
-                broken = config.runs() / "notebooks" / path.name
-                submission.write_text(broken, nbformat.writes(notebook))
-                sys.exit(
-                    f"\n{path.name} stopped:\n\n{error}\n\n"
-                    f"As far as it came it is in {broken.relative_to(config.ROOT)}. "
-                    "Once mended, the same command goes on; models already fine-tuned are kept."
-                )
-            tidy(notebook)
-            submission.write_text(target, nbformat.writes(notebook) + "\n")
+                execute(notebook, progress)
+                target = path if refresh else copy
+            finally:
+                files.write_text(target, nbformat.writes(notebook) + "\n")
             report[path.stem] = {
-                "seconds": round(sum(seconds), 1),
-                "peak_memory_gb": round(memory[0], 2),
-                "cells": seconds,
+                "seconds": round(sum(progress.seconds), 1),
+                "peak_memory_gb": progress.memory,
+                "cells": progress.seconds,
             }
     return report
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m helpers",
-        description="Run notebooks 01 to 08 and fill submission/.",
+def execute(notebook, progress: Progress) -> None:
+    """Execute one notebook in place, and leave what a reader of the page needs."""
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        record_timing=False,
+        coalesce_streams=True,  # one print, sent in two pieces, is one output
+        extra_arguments=["--log-level=40"],
+        resources={"metadata": {"path": str(NOTEBOOKS)}},
+        on_cell_execute=progress.on_cell_execute,
+        on_cell_executed=progress.on_cell_executed,
     )
-    parser.add_argument(
-        "--refresh",
-        action="store_true",
-        help="execute the committed notebooks in place (for maintainers)",
-    )
-    refresh = parser.parse_args().refresh
+    progress.client = client
     try:
-        with submission.lock("run", BUSY, wait=False):
-            series(refresh)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # a full disk, no hub, no such file or profile: the line says it
-        sys.exit(str(error))
+        client.execute()
+    finally:
+        notebook.metadata.language_info = {"name": "python"}
+        for cell in code_cells(notebook):
+            cell.outputs = [output for output in cell.outputs if shows(output)]
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def expected_seconds(name: str, notebook) -> list[float]:
+    """How long each code cell took in the last run whose results are kept."""
+    code = code_cells(notebook)
+    manifest = config.submission() / "manifest.json"
+    facts = json.loads(manifest.read_text("utf-8")) if manifest.exists() else {}
+    known = facts.get("notebooks", {}).get(name, {}).get("cells", [])
+    if facts.get("profile") == config.profile().name and len(known) == len(code):
+        return [max(0.1, seconds) for seconds in known]
+    return [1.0] * len(code)
+
+
+def peak_memory(pid: int) -> float:
+    """The most memory a process has used so far, in GB (on Linux; 0 elsewhere)."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return 0.0
+    kilobytes = status.read_text().split("VmHWM:")[1].split()[0]
+    return round(int(kilobytes) / 1e6, 2)
+
+
+def shows(output) -> bool:
+    """Whether an output is there for a reader of the finished page."""
+    output.get("metadata", {}).clear()
+    data = output.get("data", {})
+    if data.get("image/png"):
+        data.pop(WIDGET, None)  # a widget that brings a picture of itself
+    return "data" not in output or (WIDGET not in data and any(data.values()))
 
 
 def series(refresh: bool) -> None:
     """Run all notebooks and complete the manifest."""
-    paths = sorted((config.ROOT / "notebooks").glob("0*.ipynb"))
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        filter(None, (str(config.ROOT), os.environ.get("PYTHONPATH")))
-    )
+    found = os.environ.get("PYTHONPATH", "")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(config.ROOT), found])
     started = time.time()
     config.describe()
-    report = run(paths, refresh)
-    facts = {"profile": config.profile().name, "notebooks": report}
-    submission.write_text(
-        config.runs() / "timings.json", json.dumps(facts, indent=1) + "\n"
-    )
+    report = run(sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), refresh)
+    minutes = round((time.time() - started) / 60, 1)
     submission.update_json(
         "manifest.json",
-        **facts,
+        profile=config.profile().name,
+        notebooks=report,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        minutes=round((time.time() - started) / 60, 1),
+        minutes=minutes,
     )
     for name, row in report.items():
         print(f"{name:<28} {row['seconds']:>7.0f} s  {row['peak_memory_gb']:>5.1f} GB")
-    print(
-        f"Done in {(time.time() - started) / 60:.1f} minutes. Results: {submission_name()}"
-    )
+    results = config.submission().relative_to(config.ROOT).as_posix()
+    print(f"Done in {minutes} minutes. Results: {results}/")
 
 
-def submission_name() -> str:
-    """The results' folder as a reader would type it."""
-    return f"{config.submission().relative_to(config.ROOT)}/"
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
+    parser.add_argument("--refresh", action="store_true")
+    refresh = parser.parse_args().refresh
+    try:
+        with files.lock(config.ROOT / "runs" / ".run.lock", BUSY, wait=False):
+            series(refresh)
+    except CellExecutionError as error:
+        executed = (config.runs() / "notebooks").relative_to(config.ROOT)
+        sys.exit(
+            f"\nA cell stopped with {error.ename}: {error.evalue}\n"
+            f"The notebook as far as it came, with the whole error: {executed}/.\n"
+            "Once mended, the same command goes on; fine-tuned models are kept."
+        )
+    except (OSError, ValueError) as error:  # no disk, no hub, no such file or profile
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,19 @@
 """What a run is: its profile, its seed, its folders, and what the environment chose.
 
 Three variables choose, and nothing else is read from the environment here:
-AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the abstracts).
+AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the
+abstracts). Changed in a live kernel, they count from the next call on.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import asdict, dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from helpers import hub
+from helpers.engine import hub
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 236  # the number of the Stanford course this descends from
@@ -22,143 +23,138 @@ MODELS = ("base", *DOMAINS)  # a fine-tuned model bears its domain's name
 
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
+VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
 CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
-# A hub repository can change under its name; a commit cannot. Where none is pinned here, the newest
-# is looked up once, used as long as the cache holds it, and recorded in the manifest.
+# A hub repository can change under its name; a commit cannot. Where none is pinned, the
+# newest is looked up once, used as long as the cache holds it, and recorded.
 REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
-LABELS = {
-    ("model", "packaged"): "SmolLM2-135M",
-    ("model", "tiny"): "tiny untrained GPT-2",
-    ("dataset", "packaged"): "packaged collection",
-}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Everything that differs between a test run, a laptop and a GPU."""
+    """Everything that differs between a laptop (the values here), a test and a GPU."""
 
     name: str
-    base: str  # what AR_BASE means when it is not set
-    neurips: str  # what AR_NEURIPS means when it is not set
-    block: int  # tokens per training block: long enough for a speech or an abstract's argument
-    batch: int  # blocks per optimiser step: small, because adapting to a style needs many small steps
-    micro_batch: int  # of those, how many at once on each device: fewer take less memory and give the same model
-    train_tokens: int  # tokens seen in training; 0 means one pass over all of them
-    learning_rate: (
-        float  # higher than for pretraining's end, far lower than for its start
+    base: str = "auto"  # what AR_BASE means when it is not set
+    neurips: str = "auto"  # what AR_NEURIPS means when it is not set
+    block: int = 256  # tokens per training block: a speech, an abstract's argument
+    batch: int = 2  # blocks per optimiser step: few, so that there are many small steps
+    micro_batch: int = 2  # of those, how many at once: fewer take less memory
+    train_tokens: int = 122_880  # seen in training; 0 means one pass over all of them
+    learning_rate: float = (
+        1e-4  # more than at pretraining's end, less than at its start
     )
-    held_out_bytes: int  # bytes of each domain's test split scored for bits per byte
-    strings: int  # evaluation strings per kind
-    sample_tokens: int  # tokens per sample that notebook 05 keeps
+    held_out_bytes: int = 40_000  # of each test split, scored for bits per byte
+    strings: int = 100  # evaluation strings per kind
+    sample_tokens: int = 200  # tokens per sample that notebook 05 keeps
 
 
 PROFILES = {
-    p.name: p
-    for p in (
-        Profile(
-            "smoke",
-            "tiny",
-            "packaged",
-            block=64,
-            batch=4,
-            micro_batch=4,
-            train_tokens=5_120,
-            learning_rate=3e-3,
-            held_out_bytes=4_000,
-            strings=20,
-            sample_tokens=24,
-        ),
-        Profile(
-            "classroom",
-            "auto",
-            "auto",
-            block=256,
-            batch=2,
-            micro_batch=2,
-            train_tokens=122_880,
-            learning_rate=1e-4,
-            held_out_bytes=40_000,
-            strings=100,
-            sample_tokens=200,
-        ),
-        Profile(
-            "full",
-            "auto",
-            "auto",
-            block=512,
-            batch=16,
-            micro_batch=16,
-            train_tokens=0,
-            learning_rate=1e-4,
-            held_out_bytes=200_000,
-            strings=100,
-            sample_tokens=200,
-        ),
-    )
+    "smoke": Profile(
+        "smoke",
+        base="tiny",
+        neurips="packaged",
+        block=64,
+        batch=4,
+        micro_batch=4,
+        train_tokens=5_120,
+        learning_rate=3e-3,
+        held_out_bytes=4_000,
+        strings=20,
+        sample_tokens=24,
+    ),
+    "classroom": Profile("classroom"),
+    "full": Profile(
+        "full",
+        block=512,
+        batch=16,
+        micro_batch=16,
+        train_tokens=0,
+        held_out_bytes=200_000,
+    ),
 }
 
 
 def profile() -> Profile:
-    """The profile named by AR_PROFILE (default: classroom). ValueError for a name that is none."""
+    """The profile named by AR_PROFILE (default: classroom); ValueError for no name."""
     name = os.environ.get("AR_PROFILE") or "classroom"
     if name not in PROFILES:
+        choices = ", ".join(PROFILES)
         raise ValueError(
-            f"AR_PROFILE={name!r} is not a profile; choose one of {', '.join(PROFILES)}."
+            f"AR_PROFILE={name!r} is not a profile; choose from {choices}."
         )
     return PROFILES[name]
 
 
 def runs() -> Path:
-    """Where this profile keeps models, checkpoints and executed notebooks (not committed)."""
+    """Where this profile keeps models, checkpoints, executed notebooks (untracked)."""
     return ROOT / "runs" / profile().name
 
 
 def submission() -> Path:
-    """Where results go. The smoke profile keeps its own, so that a test never overwrites real ones."""
-    return runs() / "submission" if profile().name == "smoke" else ROOT / "submission"
+    """Where results go; the smoke profile's own, so that a test spoils no others."""
+    smoke = profile().name == "smoke"
+    return runs() / "submission" if smoke else ROOT / "submission"
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A model or corpus that was asked for, what is used, and why they differ (`note`, or "")."""
+    """A model or corpus that was chosen, what is used, and why they differ (`note`)."""
 
-    asked: str
+    asked: str  # the variable's value, or the profile's default
     used: str  # "tiny", "packaged", a hub id, or an absolute path
-    revision: str | None = None
+    revision: str | None = None  # the hub's commit
     note: str = ""
     kind: str = "model"  # or "dataset"
 
     @property
     def label(self) -> str:
-        """A name fit for print: never an absolute path, and never GPT-2's name for another model."""
-        return LABELS.get((self.kind, self.used), self._short(self.used))
+        """A name fit for print: never a whole path, never GPT-2's for another model."""
+        if self.used == "tiny":
+            return "tiny untrained GPT-2"
+        if self.used == "packaged":
+            return "SmolLM2-135M" if self.kind == "model" else "packaged collection"
+        return _short(self.used)
 
-    @staticmethod
-    def _short(value: str) -> str:
-        return Path(value).name if os.path.isabs(value) else value
+    def fetch(self) -> Path:
+        """Its file or folder, downloaded whole if it is not here yet.
+
+        hub.HubError, saying what to do, if it could not be downloaded.
+        """
+        if os.path.isabs(self.used):
+            return Path(self.used)
+        try:
+            return hub.fetch(self.used, self.kind, self.revision)
+        except hub.HubError as error:
+            raise hub.HubError(f"{error}: {_remedy(self.kind)}") from None
 
     def record(self) -> dict:
-        """For the manifest; `files` (name, size, time of a local folder's files) tells one model from another."""
-        files = (
-            sorted(p for p in Path(self.used).glob("*") if p.is_file())
-            if os.path.isabs(self.used)
-            else []
-        )
-        state = (
-            {"files": [[p.name, p.stat().st_size, p.stat().st_mtime_ns] for p in files]}
-            if files
-            else {}
-        )
-        names = {
-            "asked": self._short(self.asked),
-            "used": self._short(self.used),
-            "label": self.label,
-        }
-        return asdict(self) | names | state
+        """For the manifest; `files` (name, size, time) tell one folder from another."""
+        short = {"asked": _short(self.asked), "used": _short(self.used)}
+        record = asdict(self) | short | {"label": self.label}
+        if os.path.isabs(self.used):
+            files = sorted(p for p in Path(self.used).glob("*") if p.is_file())
+            stats = [(p.name, p.stat()) for p in files]
+            record["files"] = [[n, s.st_size, s.st_mtime_ns] for n, s in stats]
+        return record
+
+
+def _short(value: str) -> str:
+    """A path's last part; anything else as it is."""
+    return Path(value).name if os.path.isabs(value) else value
+
+
+def _remedy(kind: str) -> str:
+    """What to do where the hub has failed."""
+    variable = VARIABLES[kind]
+    return (
+        f"try again later, or set {variable}=packaged, "
+        f"or {variable}=PATH for a file or folder of your own."
+    )
 
 
 def local_path(value: str) -> Path | None:
-    """`value` as an existing file or folder: absolute, or relative to the project's folder or to here."""
+    """`value` as an existing path: absolute, or relative to the project or to here."""
     for start in (ROOT, Path.cwd()):
         path = (start / Path(value).expanduser()).resolve()
         if path.exists():
@@ -166,87 +162,60 @@ def local_path(value: str) -> Path | None:
     return None
 
 
-def _choose(
-    variable: str, default: str, kind: str, preferred: str, stand_in: str
-) -> Choice:
-    asked = os.environ.get(variable) or default
+def base() -> Choice:
+    """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a folder.
+
+    Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
+    hub.HubError for a model that was named and not found.
+    """
+    return _choose("model", os.environ.get("AR_BASE") or profile().base)
+
+
+def neurips() -> Choice:
+    """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a file (see README).
+
+    Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
+    hub.HubError for a dataset that was named and not found.
+    """
+    return _choose("dataset", os.environ.get("AR_NEURIPS") or profile().neurips)
+
+
+@functools.cache  # so that the hub is asked once, and a process keeps to the answer
+def _choose(kind: str, asked: str) -> Choice:
     if asked in ("tiny", "packaged"):
         return Choice(asked, asked, kind=kind)
-    if asked != "auto":
+    if asked not in ("auto", "gpt2"):
         if path := local_path(asked):
             return Choice(asked, str(path), kind=kind)
-        if (
-            asked.startswith((".", "/", "~"))
-            or asked.count("/") > 1
-            or Path(asked).suffix in CORPUS_FILES
-        ):
+        path_like = asked.startswith((".", "/", "~")) or asked.count("/") > 1
+        if path_like or Path(asked).suffix in CORPUS_FILES:
             raise FileNotFoundError(
-                f"{variable}={asked!r}: there is no such file or folder "
+                f"{VARIABLES[kind]}={asked!r}: there is no such file or folder "
                 "(paths are relative to the project's folder)."
             )
-    repo = {"auto": preferred, "gpt2": GPT2}.get(asked, asked)
+    preferred = GPT2 if kind == "model" else NEURIPS_HUB
+    repo = preferred if asked in ("auto", "gpt2") else asked
     try:
-        return Choice(
-            asked, repo, hub.fetch(repo, kind, REVISIONS.get(repo)).name, kind=kind
-        )
+        commit = hub.newest(repo, kind, REVISIONS.get(repo))
+        return Choice(asked, repo, commit, kind=kind)
     except hub.HubError as error:
-        if asked == "auto":
-            return Choice(
-                asked, "packaged", None, f"{error}: {stand_in} stands in.", kind
-            )
-        raise hub.HubError(
-            f"{error}: try again later, or take {stand_in} with {variable}=packaged, "
-            f"or a file or folder of your own with {variable}=PATH."
-        ) from None
-
-
-@cache
-def base() -> Choice:
-    """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a local folder.
-
-    What comes from the hub is in the cache, whole, when this returns. FileNotFoundError for a path that does not
-    exist; hub.HubError for a model asked for by name that cannot be had.
-    """
-    return _choose(
-        "AR_BASE", profile().base, "model", GPT2, "the packaged SmolLM2-135M"
-    )
-
-
-@cache
-def neurips() -> Choice:
-    """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a CSV, JSON Lines, Parquet or text file.
-
-    What comes from the hub is in the cache, whole, when this returns. FileNotFoundError for a path that does not
-    exist; hub.HubError for a dataset asked for by name that cannot be had.
-    """
-    return _choose(
-        "AR_NEURIPS",
-        profile().neurips,
-        "dataset",
-        NEURIPS_HUB,
-        "the packaged collection, written for this project,",
-    )
+        if asked != "auto":
+            raise hub.HubError(f"{error}: {_remedy(kind)}") from None
+        stand_in = Choice(asked, "packaged", kind=kind).label
+        return Choice(asked, "packaged", None, f"{error}: {stand_in} stands in.", kind)
 
 
 def versions() -> dict[str, str]:
     """Versions of the libraries a result depends on."""
-    return {
-        name: version(name)
-        for name in (
-            "torch",
-            "transformers",
-            "datasets",
-            "pandas",
-            "matplotlib",
-            "scikit-learn",
-        )
-    }
+    names = "torch transformers datasets pandas matplotlib scikit-learn".split()
+    return {name: version(name) for name in names}
 
 
 def describe() -> None:
-    """Print what this run uses; the first cell of every notebook that needs a model or a corpus."""
+    """Print what this run uses: the first cell of every notebook that needs models."""
     print(
-        f"profile {profile().name} · base model {base().label} · abstracts {neurips().label} · seed {SEED}"
+        f"profile {profile().name} · base model {base().label} · "
+        f"abstracts {neurips().label} · seed {SEED}"
     )
     print(" · ".join(f"{name} {number}" for name, number in versions().items()))
     for choice in (base(), neurips()):

@@ -1,141 +1,124 @@
 """The log-probability of text under a model, per token and per text.
 
-log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teacher forcing).
+log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teacher
+forcing). Notebook 2 writes it out for one text; here it is for thousands.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.stats import bootstrap
+from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
+from helpers import config
 from helpers.models import LanguageModel
 
-WINDOW = (
-    1024  # tokens seen at once at most: GPT-2's context, and enough for any abstract
+WINDOW = 1024  # tokens seen at once at most: GPT-2's context, enough for any abstract
+BATCH_TOKENS = 1024  # scored at once, padding counted: more is no faster on a CPU
+PRETRAINED = 2.5  # bits per byte of English below which a model must have read some
+ENGLISH = (
+    "The river had risen in the night, and by the time the children came down to the "
+    "mill the lower meadow was under water. Nobody was surprised. It rose each spring, "
+    "and every spring their father said that he would build the wall a little higher."
 )
-HEAD_ROWS = (
-    256  # positions whose logits are held at once; 256 × 50,000 floats are 51 MB
-)
 
 
-def _windows(n: int, width: int) -> list[tuple[int, int, int]]:
-    """Cut positions 1…n (0 is what they are conditioned on) into windows (start, stop, first scored).
+# ---- from sequences of ids to log-probabilities
 
-    The first window scores all it holds; each later one starts half a window further on and scores
-    only the half not yet scored, so every token has at least half a window of context.
+
+@dataclass
+class Window:
+    """A stretch of one text's ids that goes through the model at once."""
+
+    index: int  # the text's place among the sequences
+    ids: list[int]
+    n_scored: int  # how many of the last ids are scored; those before are context
+
+
+def windows(index: int, ids: list[int], width: int) -> Iterator[Window]:
+    """Cut a text's ids into windows of at most `width`, each token scored once.
+
+    The text's first id is given, never scored. A text no longer than `width` is one
+    window. Of a longer one every window is full; each after the first moves on by half
+    a width (the last by what is left) and scores only the ids it adds, so each of
+    those has at least half a window of context.
     """
-    if n <= width:
-        return [(0, n, 1)]
-    cuts, stop = [(0, width, 1)], width
-    while stop < n:
-        done, stop = stop, min(n, stop + width // 2)
-        cuts.append((stop - width, stop, done - (stop - width)))
-    return cuts
+    yield Window(index, ids[:width], min(len(ids), width) - 1)
+    stop = width
+    while stop < len(ids):
+        done, stop = stop, min(len(ids), stop + width // 2)
+        yield Window(index, ids[stop - width : stop], stop - done)
 
 
-def _batches(lengths: list[int], batch_tokens: int) -> list[list[int]]:
-    """Indices grouped by like length, longest first, at most `batch_tokens` padded tokens a group."""
-    groups: list[list[int]] = []
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if groups and lengths[groups[-1][0]] * (len(groups[-1]) + 1) <= batch_tokens:
-            groups[-1].append(i)
-        else:
-            groups.append([i])
-    return groups
+def batches(sorted_windows: list[Window], batch_tokens: int) -> Iterator[list[Window]]:
+    """Groups of windows, longest first, of at most `batch_tokens` or one longer one."""
+    group = []
+    for window in sorted_windows:
+        if group and len(group[0].ids) * (len(group) + 1) > batch_tokens:
+            yield group
+            group = []
+        group.append(window)
+    if group:
+        yield group
 
 
 @torch.inference_mode()
-def _score_ids(
-    lm: LanguageModel,
-    sequences: list[list[int]],
-    batch_tokens: int,
-    progress: bool,
-    ranked: bool = False,
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each sequence of ids, arrays (log-prob in nats, rank from 1 if `ranked`) of its tokens after the first."""
-    width = min(lm.context, WINDOW)
-    jobs = [
-        (s, *cut)
-        for s, ids in enumerate(sequences)
-        for cut in _windows(len(ids), width)
-    ]
-    results = [
-        (np.zeros(max(0, len(ids) - 1)), np.zeros(max(0, len(ids) - 1), dtype=int))
-        for ids in sequences
-    ]
-    with tqdm(
-        total=len(jobs),
-        desc=f"scoring under {lm.name}",
-        unit="text",
-        leave=False,
-        delay=2,
-        disable=not progress,
-    ) as bar:
-        for group in _batches(
-            [stop - start for _, start, stop, _ in jobs], batch_tokens
-        ):
-            chosen = [jobs[i] for i in group]
-            longest = max(stop - start for _, start, stop, _ in chosen)
-            ids = torch.full((len(chosen), longest), lm.separator)
-            for row, (s, start, stop, _) in enumerate(chosen):
-                ids[row, : stop - start] = torch.tensor(sequences[s][start:stop])
-            # A causal model never looks to the right, where the padding is, so no mask is needed; and nothing
-            # asks what follows the last token.
-            hidden = lm.hidden(
-                input_ids=ids[:, : max(1, longest - 1)].to(lm.device), use_cache=False
-            )
-            # Only real, scored positions reach the vocabulary, whose product costs as much as many layers.
-            where = [
-                (row, p)
-                for row, (_, start, stop, first) in enumerate(chosen)
-                for p in range(first, stop - start)
-            ]
-            if where:
-                rows, places = (torch.tensor(x) for x in zip(*where))
-                states = hidden[rows.to(lm.device), places.to(lm.device) - 1]
-                targets = ids[rows, places].to(lm.device)
-                values, ranks = [], []
-                for a in range(0, len(states), HEAD_ROWS):
-                    logits = lm.logits(states[a : a + HEAD_ROWS])
-                    wanted = targets[a : a + HEAD_ROWS]
-                    picked = logits.gather(1, wanted[:, None])
-                    # Not log_softmax: on CPUs it rounds its exponentials, which adds up to 0.001 nats a text.
-                    values.append((picked[:, 0] - logits.logsumexp(-1)).double().cpu())
-                    if ranked:
-                        ranks.append(1 + (logits > picked).sum(-1).cpu())
-                values = torch.cat(values).numpy()
-                ranks = (
-                    torch.cat(ranks).numpy()
-                    if ranked
-                    else np.zeros(len(values), dtype=int)
-                )
-                at = 0
-                for s, start, stop, first in chosen:
-                    count = stop - start - first
-                    into = slice(start + first - 1, stop - 1)
-                    results[s][0][into], results[s][1][into] = (
-                        values[at : at + count],
-                        ranks[at : at + count],
-                    )
-                    at += count
-            bar.update(len(chosen))
-    return results
+def score_ids(
+    lm: LanguageModel, sequences: list[list[int]], batch_tokens: int, progress: bool
+) -> list[np.ndarray]:
+    """Of each sequence of ids, an array (tokens − 1, 2) on the tokens after its first.
+
+    Columns: log-probability in nats; rank among all tokens of the vocabulary, from 1.
+    """
+    width = min(lm.context_length, WINDOW)
+    todo = [w for i, ids in enumerate(sequences) for w in windows(i, ids, width)]
+    # Longest first, to pad little. The sort is stable, and the windows of a text that
+    # has several are all of one length, so they stay in order.
+    todo = sorted((w for w in todo if w.n_scored > 0), key=lambda w: -len(w.ids))
+    found = [[] for _ in sequences]  # of each text, the windows' results in order
+
+    options = {"leave": False, "delay": 2, "disable": not progress}
+    with tqdm(total=len(todo), desc=f"scoring under {lm.name}", **options) as bar:
+        for batch in batches(todo, batch_tokens):
+            # Padded on the right, where a causal model never looks: no mask is needed.
+            rows = [torch.tensor(window.ids) for window in batch]
+            ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
+            ids = ids.to(lm.device)  # (windows, tokens)
+            # logits[:, t] speaks about token t + 1, so the last token is not read.
+            # (windows, tokens − 1, vocabulary)
+            logits = lm.model(ids[:, :-1], use_cache=False).logits.float()
+            chosen = logits.gather(-1, ids[:, 1:, None])  # (windows, tokens − 1, 1)
+            # Not log_softmax: on some CPUs its errors sum to as much as 0.001 nats.
+            log_p = chosen - logits.logsumexp(-1, keepdim=True)
+            rank = 1 + (logits > chosen).sum(-1, keepdim=True)
+            both = torch.cat([log_p.double(), rank], dim=-1).cpu().numpy()
+            for window, values in zip(batch, both):
+                end = len(window.ids) - 1  # values[t] is about token t + 1
+                found[window.index].append(values[end - window.n_scored : end])
+            bar.update(len(batch))
+    return [np.concatenate([np.empty((0, 2)), *parts]) for parts in found]
 
 
-def _sequences(
-    lm: LanguageModel, texts: list[str], condition_on: str
-) -> list[list[int]]:
+def encoded(lm: LanguageModel, texts: list[str], condition_on: str) -> list[list[int]]:
+    """The ids of each text, after the separator ("bos") or as they are ("first_token").
+
+    ValueError for another `condition_on`, a string in place of the list, or, naming its
+    position, an element that is not text.
+    """
     if condition_on not in ("bos", "first_token"):
         raise ValueError(
             f'condition_on={condition_on!r}: choose "bos" or "first_token".'
         )
     if isinstance(texts, str):
-        raise ValueError(f"texts is one string; a list is asked for: [{texts[:20]!r}].")
+        raise ValueError(f"texts is one string; give a list: [{texts[:20]!r}].")
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"texts[{i}] is {type(text).__name__}, not str.")
@@ -143,13 +126,14 @@ def _sequences(
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"texts[{i}] has a lone surrogate at character {error.start}, which is no text; "
-                "remove or replace it."
+                f"texts[{i}] has a lone surrogate at character {error.start}, "
+                "which is no text; remove or replace it."
             ) from None
-    encoded = lm.encode(list(texts))
-    return (
-        [[lm.separator, *ids] for ids in encoded] if condition_on == "bos" else encoded
-    )
+    given = [lm.bos_id] if condition_on == "bos" else []
+    return [given + ids for ids in lm.encode(list(texts))]
+
+
+# ---- tables of scores
 
 
 def score(
@@ -157,97 +141,144 @@ def score(
     texts: list[str],
     *,
     condition_on: str = "bos",
-    batch_tokens: int = 1024,
-    dtype: torch.dtype | None = None,
+    batch_tokens: int = BATCH_TOKENS,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Log-likelihood of each text, one row a text in the order given.
+    """Log-likelihood of each text: one row per text, in the order given.
 
-    Columns `n_chars, n_bytes, n_tokens, log_likelihood` (nats). `condition_on="bos"` scores every token,
-    the first given the document separator: a proper log-probability of the whole text. `"first_token"`
-    gives the model no separator and leaves the first token out, as the Stanford assignment does: the
-    log-probability of the rest given that token, which forgives a text its strange beginning.
-    A text longer than 1,024 tokens is scored in full, in windows that overlap by half. `dtype` is that of the
-    matrix products (None: the model's own); torch.bfloat16 moves a text's log-likelihood by 0.5 % at most.
-    ValueError, naming the text's position, for anything that is not text, and for a `dtype` finer than the model's.
+    Columns `n_chars`, `n_bytes` (UTF-8), `n_tokens` (those scored), `log_likelihood`
+    (nats). `condition_on="bos"` scores every token, the first given the separator.
+    `"first_token"` puts nothing in front: the text's own first token is given, not
+    scored, as in the Stanford assignment, though its bytes still count in `n_bytes`. A
+    text longer than the context is scored in full, in windows that overlap by half or
+    more. ValueError for another `condition_on`, a string in place of the list, or,
+    naming its position, an element that is not text.
     """
-    lm = lm.at(dtype)
-    sequences = _sequences(lm, texts, condition_on)
-    scored = _score_ids(lm, sequences, batch_tokens, progress)
+    sequences = encoded(lm, texts, condition_on)
+    values = score_ids(lm, sequences, batch_tokens, progress)
+    n_bytes = [len(text.encode("utf-8")) for text in texts]
+    table = _table(values, n_bytes)
+    table.insert(0, "n_chars", [len(text) for text in texts])
+    return table
+
+
+def _table(values: list[np.ndarray], n_bytes: list[int]) -> pd.DataFrame:
+    """One row per text; values: the arrays of `score_ids`; n_bytes: one per text."""
+    totals = [float(array[:, 0].sum()) for array in values]
+    n_tokens = [len(array) for array in values]
     return pd.DataFrame(
-        {
-            "n_chars": [len(t) for t in texts],
-            "n_bytes": [len(t.encode("utf-8")) for t in texts],
-            "n_tokens": [len(values) for values, _ in scored],
-            "log_likelihood": [float(values.sum()) for values, _ in scored],
-        }
+        {"n_bytes": n_bytes, "n_tokens": n_tokens, "log_likelihood": totals}
     )
 
 
 def token_log_probs(
     lm: LanguageModel, text: str, *, condition_on: str = "bos"
 ) -> pd.DataFrame:
-    """One text, token by token: `token_id, token` (its text), `log_prob` (nats) and `rank` (1 = likeliest)."""
-    ids = _sequences(lm, [text], condition_on)[0]
-    values, ranks = _score_ids(lm, [ids], WINDOW, progress=False, ranked=True)[0]
+    """One text, token by token.
+
+    Columns `token_id`, `token` (its text; � for part of a character), `log_prob`
+    (nats), `rank` (1 = likeliest).
+    """
+    sequence = encoded(lm, [text], condition_on)[0]
+    values = score_ids(lm, [sequence], BATCH_TOKENS, progress=False)[0]
+    ids = sequence[1:]
     return pd.DataFrame(
         {
-            "token_id": ids[1:],
-            "token": [lm.decode([i]) for i in ids[1:]],
-            "log_prob": values,
-            "rank": ranks,
+            "token_id": ids,
+            "token": [lm.decode([i]) for i in ids],
+            "log_prob": values[:, 0],
+            "rank": values[:, 1].astype(int),
         }
     )
 
 
-def score_table(
-    models: dict[str, LanguageModel], strings: pd.DataFrame
-) -> pd.DataFrame:
-    """Every model on every string (`text_id, domain, text`): the rows of `likelihoods.csv`, no text kept."""
+def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame):
+    """Every model on every string (`text_id, domain, text`): rows of likelihoods.csv.
+
+    Returns a DataFrame with the columns `submission.SCORE_COLUMNS`; no text is kept.
+    """
+    names = strings[["text_id", "domain"]].reset_index(drop=True)
     parts = []
     for name, lm in models.items():
-        scored = score(lm, list(strings.text))
-        parts.append(
-            pd.concat(
-                [strings[["text_id", "domain"]].reset_index(drop=True), scored], axis=1
-            ).assign(model=name)
-        )
+        table = score(lm, list(strings.text))
+        parts.append(pd.concat([names, table], axis=1).assign(model=name))
     return pd.concat(parts, ignore_index=True)
 
 
-def held_out(
+def score_held_out(
     lm: LanguageModel, texts: list[str], n_bytes: int, piece: int = 1000
 ) -> pd.DataFrame:
-    """Scores of pieces of `piece` characters, one of each text in turn, until `n_bytes` are scored.
+    """Scores of pieces of `piece` characters, one row each, as `score` gives them.
 
-    Pieces as long as an abstract, so that plays and abstracts are treated alike: a model that reads a
-    longer stretch has learnt its style from the stretch itself. `bits_per_byte` sums the scores up.
+    The first piece of each text, then the second of each, and so on, until they hold
+    `n_bytes` bytes or the texts end. Plays are cut as short as abstracts, because a
+    model picks up the style of what it has just read: on a long text the base would
+    catch up. `bits_per_byte` (below) makes one number of the table.
     """
-    queues = [[t[i : i + piece] for i in range(0, len(t), piece)] for t in texts]
-    turns = [p for turn in zip_longest(*queues) for p in turn if p]
-    ends = np.cumsum([len(p.encode("utf-8")) for p in turns])
-    return score(lm, turns[: int(np.searchsorted(ends, n_bytes)) + 1])
+    cut = [[t[i : i + piece] for i in range(0, len(t), piece)] for t in texts]
+    # zip_longest gives None for texts that have ended.
+    in_turn = [part for turn in zip_longest(*cut) for part in turn if part]
+    ends = np.cumsum([len(part.encode("utf-8")) for part in in_turn])
+    enough = int(np.searchsorted(ends, n_bytes)) + 1
+    return score(lm, in_turn[:enough])
 
 
-def score_blocks(
-    lm: LanguageModel, blocks: list[list[int]], batch_tokens: int = 1024
-) -> pd.DataFrame:
-    """Log-likelihood of blocks of token ids cut from a stream of documents, as training reads them.
+def score_blocks(lm: LanguageModel, blocks: list[list[int]]) -> pd.DataFrame:
+    """Scores of blocks of ids cut from a stream of documents, as training reads them.
 
-    One row a block, with the columns of `score` less `n_chars`. A block's first token is given, not scored.
-    Separators within a block count among its tokens and nats, but they are no bytes of text.
+    One row per block, with the columns of `score` less `n_chars`. A block's first token
+    is given, not scored. Separators count among its tokens and nats, but they are no
+    bytes of text; a character cut at an edge counts as "�".
     """
-    scored = _score_ids(lm, blocks, batch_tokens, progress=True)
-    texts = [lm.decode([i for i in ids[1:] if i != lm.separator]) for ids in blocks]
-    return pd.DataFrame(
-        {
-            "n_bytes": [len(text.encode("utf-8")) for text in texts],
-            "n_tokens": [len(values) for values, _ in scored],
-            "log_likelihood": [float(values.sum()) for values, _ in scored],
-        }
-    )
+    values = score_ids(lm, blocks, BATCH_TOKENS, progress=True)
+    kept = [[i for i in ids[1:] if i != lm.bos_id] for ids in blocks]
+    return _table(values, [len(lm.decode(ids).encode("utf-8")) for ids in kept])
+
+
+# ---- what a table says
 
 
 def bits_per_byte(scores: pd.DataFrame) -> float:
-    """Bits the model needs per UTF-8 byte of all the texts together: −Σ log p / (ln 2 · Σ bytes)."""
+    """Bits per UTF-8 byte of all texts together: −Σ log p / (ln 2 · Σ bytes)."""
     return -scores.log_likelihood.sum() / math.log(2) / scores.n_bytes.sum()
+
+
+def is_pretrained(lm: LanguageModel) -> bool:
+    """Whether a model has read English: it finds a plain paragraph easy."""
+    return bits_per_byte(score(lm, [ENGLISH], progress=False)) < PRETRAINED
+
+
+def interval(statistic: Callable, *samples) -> tuple[float, float]:
+    """95 % bootstrap interval (Efron 1979) of `statistic(*samples, axis=-1)`, seeded.
+
+    1,000 times every sample is redrawn with replacement, each by itself, and the
+    statistic computed; the interval runs from the 2.5th to the 97.5th percentile.
+    (nan, nan) if a sample has fewer than two values.
+    """
+    arrays = [np.asarray(sample) for sample in samples]
+    if min(map(len, arrays)) < 2:
+        return math.nan, math.nan
+    how = {"n_resamples": 1000, "method": "percentile", "rng": config.SEED}
+    low, high = bootstrap(arrays, statistic, **how).confidence_interval
+    return float(low), float(high)
+
+
+def gain(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, float]:
+    """Bits per byte that the second model saves on the same texts, with its interval.
+
+    before, after: tables of `score`, row for row the same texts. A mean over rows, each
+    counting alike, so not quite the difference of two `bits_per_byte`, where long texts
+    count more. Keys `gain`, `low`, `high`; positive where `after` needs fewer bits.
+    """
+    nats_saved = after.log_likelihood - before.log_likelihood  # (texts,)
+    saved = nats_saved / before.n_bytes / math.log(2)
+    low, high = interval(np.mean, saved)
+    return {"gain": float(saved.mean()), "low": low, "high": high}
+
+
+def verdict(
+    claim: str, value: float, low: float, high: float, above: float = 0.0
+) -> dict:
+    """A row of a table of claims: it holds if its whole interval is above `above`."""
+    says = "holds" if low > above else "does not hold"
+    return {"claim": claim, "value": value, "low": low, "high": high, "verdict": says}

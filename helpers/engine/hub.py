@@ -1,196 +1,157 @@
-"""What comes from the Hugging Face hub: found whole in the cache, fetched whole, or a reason within seconds.
+"""What comes from the Hugging Face hub: found whole in the cache, or fetched whole.
 
-The fetching is done by a process of its own (this file, run as a script), because the hub's client retries for
-minutes where a reader wants an answer, and a process that makes no headway can be ended.
+The hub's client downloads, resumes, locks and renames by itself. But it waits for
+minutes, or for ever, where a reader wants an answer, and it compares sizes, not
+digests. That is done here; beside each line stands the failure it is there for.
 """
 
-from __future__ import annotations
-
-import hashlib
-import json
-import os
-import subprocess
-import sys
+import re
 import time
+import warnings
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 
-TIMEOUT = 4.0  # seconds for a first answer: longer than a slow one, shorter than a reader's patience
-PATIENCE = 10.0  # seconds without one more byte before a download is given up
-WORDS = {
-    "OfflineModeIsEnabled": "HF_HUB_OFFLINE is set",
-    "ConnectError": "no connection",
-    "ReadTimeout": "no answer",
-    "ConnectTimeout": "no answer",
-    "RemoteProtocolError": "the connection broke off",
+import huggingface_hub as hf
+from huggingface_hub import constants, errors, utils
+from tqdm.auto import tqdm
+
+from helpers.engine.files import first_line
+
+TIMEOUT = 4.0  # seconds without one more byte: then the client asks again by itself
+PATIENCE = 18.0  # seconds for one question, however often it is asked again
+WORDS = {  # a sign in an error, and what it means; the others speak for themselves
+    "OfflineMode": "HF_HUB_OFFLINE is set",
+    r"ConnectError\((?!SSL)": "no connection",
+    "Timeout": "no answer",
+    "ProtocolError|ReadError": "the connection broke off",
 }
-# What is read, and nothing else: weights as safetensors, tables as CSV, JSON, Parquet or text; never a pickle.
+# What is read, and nothing else: weights as safetensors, tables as CSV, JSON, Parquet
+# or text; never a pickle, never code, no copy of a model in another format.
 FILES = {
-    "model": ["*.safetensors", "*.json", "*.txt", "*.model"],
-    "dataset": ["*.parquet", "*.csv", "*.json", "*.jsonl", "*.txt", "README.md"],
+    "model": r"[^/]+\.(safetensors|json|txt|model)",
+    "dataset": r".+\.(parquet|csv|json|jsonl|txt)|README\.md",
 }
-MODEL = (
-    ["config.json"],
-    ["*.safetensors"],
-    ["tokenizer.json", "vocab.*", "*.model"],
-)  # one of each
 
 
 class HubError(ConnectionError):
-    """A repository cannot be had; one line says why."""
+    """A repository is not in the cache and was not downloaded; one line says why."""
 
 
-def reason(error: BaseException) -> str:
-    """Why, in a few words: the first cause that an answer, the network or the disk gave."""
-    while error.__cause__ is not None and getattr(error, "response", None) is None:
-        error = error.__cause__
-    if (response := getattr(error, "response", None)) is not None:
-        unknown = ", not found there" if response.status_code in (401, 403, 404) else ""
-        return f"HTTP {response.status_code}{unknown}"
-    return (
-        WORDS.get(type(error).__name__)
-        or f"{type(error).__name__}: {first_line(error)[:120]}"
-    )
+def newest(repo: str, kind: str, revision: str | None = None) -> str:
+    """The commit of a "model" or "dataset" that `fetch` will give; downloads nothing.
 
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, or its kind if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
-def _wanted(repo: str, kind: str, revision: str | None) -> dict:
-    ignored = (
-        ["*/*"] if kind == "model" else None
-    )  # copies of the weights in other formats
-    return {
-        "repo_id": repo,
-        "repo_type": kind,
-        "revision": revision,
-        "allow_patterns": FILES[kind],
-        "ignore_patterns": ignored,
-    }
-
-
-def _cached(wanted: dict) -> Path | None:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(**wanted, local_files_only=True))
-    except LocalEntryNotFoundError:  # not there, or known to lack a file
-        return None
-    needed = (
-        MODEL if wanted["repo_type"] == "model" else ()
-    )  # another program may have fetched a part of it
-    return (
-        folder
-        if all(any(any(folder.glob(p)) for p in either) for either in needed)
-        else None
-    )
-
-
-def _size(folder: Path) -> int:
-    try:
-        return sum(entry.stat().st_size for entry in os.scandir(folder))
-    except FileNotFoundError:  # not there yet, or a file was renamed as we looked
-        return 0
+    If the cache holds the repository whole, its commit, and the hub is not asked; else
+    the hub's newest. `revision` pins a commit. HubError if the hub does not tell.
+    """
+    folder = _cached(repo, kind, revision)
+    return folder.name if folder else _ask(repo, kind, revision).sha
 
 
 def fetch(repo: str, kind: str, revision: str | None = None) -> Path:
-    """The local folder of a hub "model" or "dataset", whole; its name is the commit.
+    """The local folder of a "model" or "dataset", whole; its name is the commit.
 
-    What the cache holds is used without asking the hub. Without a `revision` the newest commit is looked up once,
-    and is the one the cache holds from then on. HubError if the repository cannot be had: after TIMEOUT seconds
-    without a first answer, or PATIENCE seconds without one more byte.
+    What the cache holds whole is used without asking the hub, so the newest commit is
+    looked up once. HubError if a file could not be downloaded, or arrived damaged.
     """
-    from huggingface_hub import HfApi, constants, file_download
-    from huggingface_hub.utils import filter_repo_objects
-    from tqdm.auto import tqdm
-
-    wanted = _wanted(repo, kind, revision)
-    if folder := _cached(wanted):
+    if folder := _cached(repo, kind, revision):
         return folder
-    try:  # the quick question first: one request, no retries
-        info = HfApi().repo_info(
-            repo,
-            repo_type=kind,
-            revision=revision,
-            timeout=TIMEOUT,
-            files_metadata=True,
-        )
-    except Exception as error:
-        raise HubError(f"{repo} cannot be had from the hub ({reason(error)})") from None
+    found = _ask(repo, kind, revision)
     print(f"Fetching {repo} from the hub, once.", flush=True)
-    files = filter_repo_objects(
-        info.siblings or (),
-        allow_patterns=wanted["allow_patterns"],
-        ignore_patterns=wanted["ignore_patterns"],
-        key=lambda file: file.rfilename,
-    )
-    bar = tqdm(
-        total=sum(file.size or 0 for file in files),
-        unit="B",
-        unit_scale=True,
-        leave=False,
-        delay=2,
-    )
-    blobs = (
-        Path(constants.HF_HUB_CACHE)
-        / file_download.repo_folder_name(repo_id=repo, repo_type=kind)
-        / "blobs"
-    )
-    child = subprocess.Popen(
-        [sys.executable, "-P", __file__, json.dumps(wanted)],
-        stdout=subprocess.PIPE,
-        text=True,
-        stderr=subprocess.DEVNULL,
-        env=os.environ | {"HF_HUB_DISABLE_XET": "1"},
-    )
-    problem, most, moved = "", -1, time.monotonic()
+    files = [f for f in found.siblings if re.fullmatch(FILES[kind], f.rfilename)]
+    bar = tqdm(total=sum(f.size for f in files), unit="B", unit_scale=True, leave=False)
+    commit = {"repo_type": kind, "revision": found.sha, "etag_timeout": TIMEOUT}
+    get = partial(hf.hf_hub_download, repo, **commit)
+    constants.HF_HUB_DISABLE_XET = True  # another client, which would wait for ever
+    constants.DOWNLOAD_CHUNK_SIZE = 2**16  # else each break costs up to 10 MB
+    utils.logging.set_verbosity_error()  # else a line each time that it asks again
+    utils.disable_progress_bars()  # else a bar for a list of files, besides ours
+    hf.set_client_factory(partial(_impatient, {}))
     try:
-        while child.poll() is None and not problem:
-            size = _size(blobs)
-            if size > most:
-                most, moved = size, time.monotonic()
-                bar.update(size - bar.n)
-            elif time.monotonic() - moved > PATIENCE:
-                problem = f"nothing more came for {PATIENCE:.0f} seconds"
-            time.sleep(0.1)
-    finally:
-        bar.close()
-        child.kill()
-        said = child.communicate()[0].strip()
-    folder = None if problem or said else _cached(wanted)
-    problem = (
-        problem
-        or said
-        or ("it holds no file we can read" if folder is None else _damage(folder))
-    )
-    if problem:
-        raise HubError(f"{repo} cannot be had from the hub ({problem})")
-    return folder
-
-
-def _damage(folder: Path) -> str:
-    """Take out what arrived damaged, and say so: large files lie in the cache under their SHA-256."""
-    for path in folder.rglob("*"):
-        blob = path.resolve()
-        if blob.is_file() and len(blob.name) == 64:
-            with blob.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != blob.name:
-                    file.close()
-                    path.unlink()
-                    blob.unlink()
-                    return f"{path.name} arrived damaged"
-    return ""
-
-
-if __name__ == "__main__":
-    from huggingface_hub import constants, snapshot_download
-
-    constants.DOWNLOAD_CHUNK_SIZE = (
-        2**16
-    )  # so that whoever watches the file sees it grow
-    try:
-        snapshot_download(**json.loads(sys.argv[1]), etag_timeout=TIMEOUT)
+        with bar, warnings.catch_warnings(action="ignore"):  # a full disk, no symlinks
+            # The smallest first, so that a copy that was broken off lacks its weights.
+            for f in sorted(files, key=lambda f: f.size):
+                _check(get(f.rfilename, tqdm_class=lambda **_: nullcontext(bar)), f)
+            # Now that all is here and right, the client notes which files there are.
+            return Path(hf.snapshot_download(repo, allow_patterns=[], **commit))
     except Exception as error:
-        print(reason(error))
+        raise HubError(f"{repo} could not be downloaded ({_reason(error)})") from None
+    finally:
+        hf.set_client_factory(utils._http.default_client_factory)
+
+
+def _cached(repo: str, kind: str, revision: str | None) -> Path | None:
+    """The folder of a commit of which the cache lacks nothing."""
+    home = Path(constants.HF_HUB_CACHE, f"{kind}s--{repo.replace('/', '--')}")
+    for folder in home.glob(f"snapshots/{revision or '*'}"):
+        # Another program may have fetched a model, or a part of it, and noted nothing.
+        names = ["config.json", "tokenizer.json", "model.safetensors"]
+        if (index := folder / "model.safetensors.index.json").exists():
+            names[2:] = re.findall(r'[^"]+\.safetensors', index.read_text("utf-8"))
+        with suppress(errors.CachedRepoTreeNotFoundError):
+            listed = hf.get_cached_repo_tree(repo, repo_type=kind, revision=folder.name)
+            names = [f.path for f in listed if re.fullmatch(FILES[kind], f.path)]
+        if all((folder / name).exists() for name in names):
+            return folder
+
+
+def _ask(repo: str, kind: str, revision: str | None, tries: int = 3):
+    """What the hub says of a repository: its commit, its files and their digests."""
+    question = {"repo_type": kind, "revision": revision, "files_metadata": True}
+    try:
+        return hf.repo_info(repo, timeout=TIMEOUT, **question)
+    except Exception as error:
+        why = _reason(error)
+    if tries > 1 and why.startswith(("no answer", "HTTP 429", "HTTP 5")):
+        time.sleep(1)  # it may be busy for a moment
+        return _ask(repo, kind, revision, tries - 1)
+    said = "was not found on the hub" if "HTTP 40" in why else "could not be downloaded"
+    raise HubError(f"{repo} {said} ({why})")
+
+
+def _check(path: str, file) -> None:
+    """Take out of the cache what is not, bit for bit, what the hub says it is."""
+    with open(path, "rb") as data:
+        # Large files go by their SHA-256, small ones by git's name for them.
+        large = utils.sha.sha_fileobj(data).hex() if file.lfs else None
+        digest = large or utils.sha.git_hash(data.read())
+    if digest != (file.lfs.sha256 if file.lfs else file.blob_id):
+        Path(path).resolve().unlink()  # where the cache has links, what it points to
+        raise HubError(f"{file.rfilename} arrived damaged")
+
+
+def _impatient(asked: dict):
+    """A client that gives up; `asked` holds when each question was asked first.
+
+    A question is a method, an address and a range: so every 64 kB that came make the
+    next question a new one, and the same bytes are not asked for for ever.
+    """
+
+    def before(request):
+        # Some requests have no timeout of their own, and some a minute.
+        request.extensions["timeout"].update(connect=TIMEOUT, read=TIMEOUT)
+        question = request.method, request.url, request.headers.get("Range")
+        if time.monotonic() - asked.setdefault(question, time.monotonic()) > PATIENCE:
+            raise HubError(f"nothing more came for {PATIENCE:.0f} seconds")
+
+    def after(response):
+        # The client sleeps for as long as it is told to: 300, or "api";r=0;t=300.
+        said = response.headers.get("Retry-After") or response.headers.get("ratelimit")
+        wait = re.search(r"(^|r=0;t=)(\d+)$", said or "")
+        if response.is_error and wait and int(wait[2]) > PATIENCE:
+            raise HubError(f"HTTP {response.status_code}")
+
+    made = utils._http.default_client_factory()
+    made.event_hooks["request"].append(before)
+    made.event_hooks["response"].append(after)
+    return made
+
+
+def _reason(error: BaseException) -> str:
+    """Why, in a few words: what the hub, the network or the disk said in the end."""
+    while error.__cause__ is not None and not hasattr(error, "response"):
+        error = error.__cause__
+    if hasattr(error, "response"):
+        return f"HTTP {error.response.status_code}"
+    known = [words for sign, words in WORDS.items() if re.search(sign, repr(error))]
+    return known[0] if known else first_line(error)[:120]

@@ -1,100 +1,133 @@
-"""Where an interrupted fine-tuning run goes on from: checkpoints that were written to the end, and room to write them.
+"""What a fine-tuning run needs beside its lesson: progress, and going on after a stop.
 
-Trainer writes a checkpoint file by file. One that was cut off half-way, or damaged since, must be recognised as such
-and not be loaded, so the last thing written into each is a list of its files' digests.
+Trainer writes a checkpoint file by file. One that was cut off half-way must not be
+loaded, so a mark is the last thing written into each.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import json
+import math
 import shutil
+import time
+from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import torch
+from IPython import get_ipython
+from IPython.display import display
+from tqdm.auto import tqdm
+from transformers import TrainerCallback
 
-from helpers import submission
+from helpers.engine.files import write_text
 
-KEPT = 2  # at once: should the newest be cut off while it is written, there is one before it
-WHOLE = "whole.json"  # the digests of a checkpoint's files
-
-
-def mark_whole(checkpoint: Path) -> None:
-    """Say that a checkpoint has been written to the end."""
-    submission.write_text(checkpoint / WHOLE, json.dumps(_digests(checkpoint)))
+KEPT = 2  # checkpoints at once: if the newest is cut off, there is one before it
+MARK = "whole"  # the file that says a checkpoint was written to its end
+HISTORY = "history.json"
 
 
-def last_whole(folder: Path, wanted: dict, steps: int) -> str | None:
-    """The last whole checkpoint in `folder` made under the settings `wanted`, or None; what cannot be used is removed.
+class ProgressCallback(TrainerCallback):
+    """A bar with tokens per second, a loss curve that redraws, a stop if it breaks.
 
-    One at the last of all `steps` does not count: going on from there, Trainer would take one step too many.
+    folder: where checkpoints lie, and the history beside them.
+    draw: makes a figure of a history (columns tokens, loss, split), for notebooks.
     """
-    mark = folder / "settings.json"
-    if not (mark.exists() and json.loads(mark.read_text(encoding="utf-8")) == wanted):
+
+    def __init__(self, title: str, tokens_per_step: int, folder: Path, draw: Callable):
+        self.title, self.tokens_per_step = title, tokens_per_step
+        self.folder, self.draw = folder, draw
+        self.history: list[dict] = []
+        self.picture = None
+
+    def on_train_begin(self, args, state, control, **_):
+        self.start, self.first = time.time(), state.global_step
+        shown = state.is_world_process_zero
+        if self.first:  # resumed: the curve so far is beside the checkpoints
+            if shown:
+                print(f"Resuming from step {self.first} of {state.max_steps}.")
+            kept = self.folder / HISTORY
+            so_far = json.loads(kept.read_text(encoding="utf-8"))
+            seen = self.first * self.tokens_per_step
+            self.history = [row for row in so_far if row["tokens"] <= seen]
+        look = {"desc": self.title, "leave": False, "disable": not shown}
+        self.bar = tqdm(total=state.max_steps, initial=self.first, **look)
+        if shown and getattr(get_ipython(), "kernel", None):  # in a notebook
+            self.picture = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def on_step_end(self, args, state, control, **_):
+        tokens = (state.global_step - self.first) * self.tokens_per_step
+        rate = tokens / (time.time() - self.start)
+        self.bar.update(1)
+        self.bar.set_postfix_str(f"{rate:,.0f} tokens/s")
+
+    def on_log(self, args, state, control, logs, **_):
+        split = "training" if "loss" in logs else "validation"
+        loss = logs.get("loss", logs.get("eval_loss"))
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise FloatingPointError(
+                f"The loss is {loss} at step {state.global_step}: "
+                "try a lower learning rate."
+            )
+        tokens = state.global_step * self.tokens_per_step
+        self.history.append({"tokens": tokens, "loss": loss, "split": split})
+        if self.picture:
+            self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
+
+    def on_save(self, args, state, control, **_):
+        if state.is_world_process_zero:
+            write_text(self.folder / HISTORY, json.dumps(self.history))
+            checkpoint = self.folder / f"checkpoint-{state.global_step}"
+            write_text(checkpoint / MARK, "")
+
+    def on_train_end(self, args, state, control, **_):
+        self.bar.close()
+        if self.picture:  # the notebook draws the finished curve itself
+            self.picture.update({"text/plain": ""}, raw=True)
+
+
+def last_checkpoint(folder: Path, wanted: dict, steps: int) -> str | None:
+    """The last whole checkpoint in `folder` made under the settings `wanted`, or None.
+
+    What cannot be used is removed. A checkpoint at the last of all `steps` does not
+    count: going on from there, Trainer would take one step too many.
+    """
+    made_with = folder / "settings.json"
+    if not made_with.exists() or json.loads(made_with.read_text()) != wanted:
         shutil.rmtree(folder, ignore_errors=True)
-        submission.write_text(mark, json.dumps(wanted))
-    last = None
-    for step, checkpoint in sorted(
-        (int(p.name.split("-")[1]), p) for p in folder.glob("checkpoint-*")
-    ):
-        if flaw := _flaw(checkpoint):
-            print(f"{checkpoint.name} of {folder.name} is passed over: {flaw}.")
+        write_text(made_with, json.dumps(wanted))
+    usable = {}
+    for checkpoint in folder.glob("checkpoint-*"):
+        step = int(checkpoint.name.split("-")[1])
+        if not (checkpoint / MARK).exists():
+            print(f"{checkpoint.name} was not written to its end and is passed over.")
             shutil.rmtree(checkpoint)
         elif step < steps:
-            last = str(checkpoint)
-    return last
-
-
-def _digests(checkpoint: Path) -> dict[str, str]:
-    """Of every file that resuming reads, but for states of random numbers: one a process, written in any order."""
-    found = {}
-    for path in sorted(
-        p
-        for p in checkpoint.iterdir()
-        if p.name != WHOLE and not p.name.startswith("rng_state")
-    ):
-        with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def _flaw(checkpoint: Path) -> str:
-    """Why a checkpoint cannot be gone on from, or "" if it can."""
-    if not (checkpoint / WHOLE).exists():
-        return "it was not written to the end"
-    found = _digests(checkpoint)
-    for name, digest in json.loads(
-        (checkpoint / WHOLE).read_text(encoding="utf-8")
-    ).items():
-        if found.get(name) != digest:
-            return f"{name} is damaged"
-    return ""
+            usable[step] = str(checkpoint)
+    return usable[max(usable)] if usable else None
 
 
 @contextmanager
 def enough_disk(folder: Path, model: torch.nn.Module):
-    """OSError that says how much room a run needs, before it starts or when the disk fills up on the way."""
+    """OSError that says how much room a run needs: before it, and if the disk fills."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
-    need = weights * (
-        3 * (KEPT + 1) + 1
-    )  # Adam keeps two numbers for each weight; and the model
+    # Adam keeps two numbers for each weight; and the model is written at the end.
+    need = weights * (3 * (KEPT + 1) + 1)
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-
-    def full() -> OSError:
-        return OSError(
-            errno.ENOSPC,
-            f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not so much "
-            "left. Make room and run again: it goes on from the last whole checkpoint. "
-            "A model made earlier is as it was.",
-        )
-
+    full = OSError(
+        errno.ENOSPC,
+        f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not so "
+        "much left. Make room and run again: it goes on from the last checkpoint.",
+    )
     if shutil.disk_usage(folder).free + there < need:
-        raise full()
+        raise full
     try:
         yield
     except Exception as error:  # each library has its own name for a full disk
         if shutil.disk_usage(folder).free < 3 * weights:  # less than one checkpoint
-            raise full() from error
+            raise full from error
         raise

@@ -1,0 +1,73 @@
+"""Files that are whole or not there, and locks that end with their process."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def atomic(path: Path):
+    """Give a temporary path beside `path`; on leaving without an error, rename it.
+
+    So a reader finds the old file or the new one, never a part of one. OSError naming
+    `path` if the disk is full or may not be written to.
+    """
+    path, temporary = Path(path), None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=".unfinished-", suffix=path.suffix, dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        temporary.chmod(0o644)  # mkstemp makes files only their owner can read
+        os.replace(temporary, path)
+    except OSError as error:
+        name = f"{path.parent.name}/{path.name}"
+        raise OSError(
+            error.errno,
+            f"{name} cannot be written ({error.strerror}); what was there is unchanged",
+        ) from error
+    finally:
+        if temporary:
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write UTF-8 text, whole or not at all, with the same bytes on every system."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8"))
+    return Path(path)
+
+
+@contextmanager
+def lock(path: Path, message: str, wait: bool = True):
+    """Hold the lock file `path`; a process that ends, however, gives its locks back.
+
+    If another process holds it, print `message` and wait; or, with `wait=False`,
+    BlockingIOError with `message`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(path)
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        if not wait:
+            raise BlockingIOError(message) from None
+        print(message, flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

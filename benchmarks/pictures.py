@@ -1,4 +1,4 @@
-"""How long a reader of notebook 08 waits: for the import, for the first picture, and for each redraw."""
+"""How long a reader of notebook 08 waits: import, first picture, each redraw."""
 
 import io
 import queue
@@ -25,8 +25,9 @@ def seconds(call, times: int) -> float:
     return statistics.median(taken)
 
 
-def import_plots() -> None:
-    subprocess.run([sys.executable, "-c", "import helpers.plots"], cwd=ROOT, check=True)
+def import_rooms() -> None:
+    code = "import helpers.explorer, helpers.plots"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def first_picture() -> None:
@@ -60,22 +61,22 @@ def first_picture() -> None:
 
 def main() -> None:
     rows = [
-        ("import helpers.plots", seconds(import_plots, 5), 1.5),
+        ("import helpers.plots and explorer", seconds(import_rooms, 5), 1.5),
         ("kernel started to first picture", seconds(first_picture, 3), 5.0),
     ]
 
     import matplotlib.pyplot as plt
     import seaborn as sns
 
-    from helpers import plots, submission
+    from helpers import explorer, submission
 
     scores = submission.read_scores()
-    explorer = plots.explore(scores)
-    threshold = explorer.ranges["log_likelihood"]["threshold"]
+    shown = explorer.explore(scores)
+    threshold = shown.ranges["log_likelihood"]["threshold"]
     for models in (("base",), ("base", "neurips", "shakespeare")):
-        explorer.controls["models"].value = models
+        shown.controls["models"].value = models
         for layout in ("overlay", "ridge", "cumulative"):
-            explorer.controls["layout"].value = layout
+            shown.controls["layout"].value = layout
             places = iter(range(-400, -100, 10))
 
             def move(places=places) -> None:
@@ -90,7 +91,7 @@ def main() -> None:
             )
 
     def peer() -> None:
-        """What a reader would write without the explorer: the same histograms by seaborn, and nothing beside them."""
+        """The same histograms by seaborn, and nothing beside them."""
         figure, ax = plt.subplots(figsize=(11, 4.2))
         sns.histplot(
             scores, x="log_likelihood", hue="domain", bins=40, binrange=(-600, 0), ax=ax
@@ -104,7 +105,7 @@ def main() -> None:
         print(f"{name:<40} {taken:>8.3f} {asked:>8.1f}")
     print(
         f"{'seaborn.histplot, no ROC, no table':<40} {compared:>8.3f} "
-        f"{compared / rows[2][1]:>7.2f}x our redraw of the same, with ROC curve and table"
+        f"{compared / rows[2][1]:>7.2f}x our redraw with ROC curve and table"
     )
 
 

@@ -1,4 +1,4 @@
-"""Used as a person would: notebook 08 and histograms.html in a real Chromium (make test-browser)."""
+"""Used as a person would, in a real Chromium: notebook 08 and histograms.html."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from helpers import config, plots, submission
+from helpers import config, explorer, plots, submission
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,9 +39,7 @@ def chromium():
         None,
     )
     if program is None:
-        pytest.skip(
-            "no Chromium here: install Debian's package chromium to run the browser tests"
-        )
+        pytest.skip("no Chromium here: install Debian's package chromium")
     with playwright.sync_playwright() as p:
         browser = p.chromium.launch(executable_path=program, args=FLAGS)
         yield browser
@@ -62,7 +60,7 @@ def page(chromium, request):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """JupyterLab on loopback, with a token, over a copy of the notebooks beside the copy of the helpers."""
+    """JupyterLab on loopback, with a token, over a copy of notebooks and helpers."""
     shutil.copytree(ROOT / "notebooks", config.ROOT / "notebooks", dirs_exist_ok=True)
     settings = tmp_path_factory.mktemp("settings")
     for plugin, values in (
@@ -121,7 +119,8 @@ def changed(read, before, seconds=20):
 @pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
 def test_the_explorer(page, server, front_end):
     """Open notebook 08, run it, move a slider, switch the measure, save, reset."""
-    name = f"{front_end.split('/')[0]}.ipynb"  # a copy of its own, and so a kernel of its own
+    # A copy of its own, and so a kernel of its own.
+    name = f"{front_end.split('/')[0]}.ipynb"
     shutil.copy(
         ROOT / "notebooks" / "08_explore_histograms.ipynb",
         config.ROOT / "notebooks" / name,
@@ -195,10 +194,10 @@ def test_the_explorer(page, server, front_end):
 
 
 def test_the_page_without_a_network(page, monkeypatch, tmp_path):
-    """Open histograms.html from the disk with the network cut off; move both sliders; switch a text off."""
+    """Open histograms.html without a network; move both sliders; switch a text off."""
     scores = submission.read_scores(ROOT / "submission" / "likelihoods.csv")
     monkeypatch.setattr(config, "submission", lambda: tmp_path)
-    path = plots.write_html(scores, "three models, three kinds of text")
+    path = explorer.write_html(scores, "three models, three kinds of text")
     requests, errors = [], []
     page.context.set_offline(True)
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -1,6 +1,4 @@
-"""The histograms in one file that opens with a double-click: no kernel, no server, no network."""
-
-from __future__ import annotations
+"""The histograms in one file that opens with a double-click, without a network."""
 
 import html
 import json
@@ -10,37 +8,44 @@ from pathlib import Path
 import pandas as pd
 
 from helpers import config, submission
-from helpers.plots.histograms import BIN_WIDTH, FRAME, THRESHOLD, number, present
+from helpers.engine import files
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES
-from helpers.plots.thresholds import accepted
+from helpers.plots.tables import BIN_WIDTH, FRAME, accepted, number
 
+THRESHOLD = -250  # nats; where sliders start, between random letters and text
 PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Log-likelihood histograms</title>
 <style>
-body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
-       color: #222 }
+body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222;
+       max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse } caption { text-align: left; padding-bottom: .4rem }
 td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e6e6e6 }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
-.vega-embed { width: 100% } .vega-bindings { display: grid; grid-template-columns: repeat(3, auto); gap: .2rem 1.5rem }
-.vega-bind input[type=range] { width: 16rem; max-width: 90% } .vega-bind:nth-child(-n+2) { grid-column: 1 / -1 }
+.vega-embed { width: 100% }
+.vega-bindings { display: grid; gap: .2rem 1.5rem;
+                 grid-template-columns: repeat(3, auto) }
+.vega-bind input[type=range] { width: 16rem; max-width: 90% }
+.vega-bind:nth-child(-n+2) { grid-column: 1 / -1 }
 </style>
 <h1>Which text does the model find likely?</h1>
 <p>@note@</p>
-<p>Each histogram counts strings by the log-likelihood one model gives them: further right is likelier. The
-controls below the figures set the bins and the threshold, and switch texts and models on and off. The bars on
-the right, and the table, say what share of each kind of text lies above the threshold. As a detector of language
-the model knows, a good threshold keeps the bars of real text long and the bar of random letters empty.</p>
+<p>Each histogram counts strings by the log-likelihood one model gives them: further
+right is likelier. The controls below the figures set the bins and the threshold, and
+switch texts and models on and off. The bars on the right, and the table, say what share
+of each kind of text lies above the threshold. As a detector of language the model
+knows, a good threshold keeps the bars of real text long and the bar of random letters
+empty.</p>
 <div id="figure"></div>
 <h2>The same in numbers</h2>
 <table>
-<caption>Strings above a threshold of <span id="threshold">@threshold@</span> nats</caption>
-<thead><tr><th scope="col">model</th><th scope="col">text</th><th scope="col">strings</th>
-<th scope="col">mean (nats)</th><th scope="col">above</th><th scope="col">share above</th></tr></thead>
+<caption>Strings above <span id="threshold">@threshold@</span> nats</caption>
+<thead><tr><th scope="col">model</th><th scope="col">text</th>
+<th scope="col">strings</th><th scope="col">mean (nats)</th>
+<th scope="col">above</th><th scope="col">share above</th></tr></thead>
 <tbody id="numbers">@rows@</tbody>
 </table>
 <script>@library@</script>
@@ -50,8 +55,9 @@ vegaEmbed("#figure", spec, {actions: false, renderer: "svg"}).then(({view}) => {
   const show = (name, value) => {
     document.getElementById("threshold").textContent = String(value).replace("-", "−");
     for (const row of document.querySelectorAll("#numbers tr")) {
-      const scores = spec.datasets.scores.filter(s => s.model === row.cells[0].textContent
-                                                  && s.text === row.cells[1].textContent);
+      const [model, text] = [row.cells[0].textContent, row.cells[1].textContent];
+      const scores = spec.datasets.scores.filter(
+        s => s.model === model && s.text === text);
       const above = scores.filter(s => s.nats > value).length;
       row.cells[4].textContent = above;
       row.cells[5].textContent = Math.round(100 * above / scores.length) + "%";
@@ -65,8 +71,14 @@ vegaEmbed("#figure", spec, {actions: false, renderer: "svg"}).then(({view}) => {
 """
 
 
+def present(scores: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The series' kinds of text and models that a table holds, in the series' order."""
+    kinds = [kind for kind in config.KINDS if kind in set(scores.domain)]
+    return kinds, [model for model in config.MODELS if model in set(scores.model)]
+
+
 def _spec(table: pd.DataFrame, models: list[str]) -> dict:
-    """The Vega-Lite figure: per model a row of histograms, and beside it the shares above the threshold."""
+    """The Vega-Lite figure: per model a row of histograms, and the shares beside it."""
     import altair as alt
 
     width = alt.param(
@@ -178,9 +190,10 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
 
 
 def write_html(scores: pd.DataFrame, note: str) -> Path:
-    """Write `submission/histograms.html`: histograms, switches, sliders and a table, in one file, scores only.
+    """Write `submission/histograms.html`: histograms, switches, sliders, a table.
 
-    note: what the scores are and what made them; shown at the top. ValueError for a bad table of scores.
+    One file, with the scores and no text. note: what the scores are and what made them;
+    shown at the top. ValueError for a bad table of scores.
     """
     import vl_convert
 
@@ -194,22 +207,20 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
         }
     )
     means = scores.groupby(["model", "domain"]).log_likelihood.mean()
-    rows = "".join(
-        f"<tr><td>{MODEL_NAMES[model]}</td><td>{NAMES[kind]}</td><td>{row.likelier + row['not likelier']:.0f}</td>"
-        f"<td>{number(means[model, kind])}</td><td>{row.likelier:.0f}</td><td>{row.share:.0%}</td></tr>\n"
-        for (model, kind), row in accepted(
-            scores, THRESHOLD, kinds=kinds, models=models
-        ).iterrows()
-    )
-    spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models])).replace(
-        "</", "<\\/"
-    )
+    rows = ""
+    decided = accepted(scores, THRESHOLD, kinds=kinds, models=models)
+    for (model, kind), row in decided.iterrows():
+        strings = row["likelier"] + row["not likelier"]
+        counts = f"{strings:.0f}", number(means[model, kind]), f"{row.likelier:.0f}"
+        cells = MODEL_NAMES[model], NAMES[kind], *counts, f"{row.share:.0%}"
+        rows += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
+    spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models]))
     values = {
         "note": html.escape(note),
         "threshold": number(THRESHOLD),
         "rows": rows,
-        "spec": spec,
+        "spec": spec.replace("</", "<\\/"),
         "library": vl_convert.javascript_bundle().replace("</script", "<\\/script"),
     }
     page = re.sub(f"@({'|'.join(values)})@", lambda found: values[found[1]], PAGE)
-    return submission.write_text(config.submission() / "histograms.html", page)
+    return files.write_text(config.submission() / "histograms.html", page)

@@ -1,7 +1,5 @@
 """The saved scores with selectors and sliders, in JupyterLab or Notebook."""
 
-from __future__ import annotations
-
 import html
 import io
 from base64 import b64encode
@@ -10,9 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from helpers import config, submission
-from helpers.plots import histograms, thresholds
-from helpers.plots.histograms import BIN_WIDTH, THRESHOLD
-from helpers.plots.style import MODEL_NAMES, NAMES, save
+from helpers.engine import files
+from helpers.explorer.page import THRESHOLD, present
+from helpers.plots import detector, histogram, save, tables
+from helpers.plots.histograms import LAYOUTS
+from helpers.plots.style import MODEL_NAMES, NAMES
 from helpers.submission import MEASURES
 
 TABLE_STYLE = """<style>
@@ -20,49 +20,41 @@ TABLE_STYLE = """<style>
 .accepted td:nth-child(-n+2), .accepted th:nth-child(-n+2) { text-align: left }
 </style>"""
 START = {
-    "kinds": config.KINDS,
-    "models": ("base",),
     "measure": "log_likelihood",
     "layout": "overlay",
     "by": "number",
     "bins": 40,
     "density": False,
     "log": False,
-    "home": "neurips",
 }
 
 
-def explore(scores: pd.DataFrame) -> Explorer | Figure:
-    """Selectors, sliders, a ROC curve, a save and a reset button over a table of scores.
+def explore(scores: pd.DataFrame) -> "Explorer | Figure":
+    """Selectors, sliders, a ROC curve, a save and a reset button over the scores.
 
-    Where there are no widgets it says how to get them and returns the same picture, standing still.
-    ValueError if the table lacks or spoils what the pictures need.
+    Where there are no widgets it says how to get them and returns the same picture,
+    standing still. ValueError for a table that `plots.histogram` could not draw.
     """
     scores = submission.add_rates(scores)
-    kinds, models = histograms.present(scores)
-    histograms.select(scores, kinds, models, "log_likelihood")
+    kinds, models = present(scores)
+    tables.select(scores, kinds, models, "log_likelihood")
     try:
         return Explorer(scores, kinds, models)
     except ImportError:
-        print(
-            "For sliders: pip install ipywidgets, then open this notebook in JupyterLab."
-        )
-        return thresholds.detector(
-            scores, threshold=THRESHOLD, home=kinds[0], kinds=kinds, models=models[:1]
-        )
+        print("For sliders: pip install ipywidgets, then open this in JupyterLab.")
+        view = {"home": kinds[0], "kinds": kinds, "models": models[:1]}
+        return detector(scores, threshold=THRESHOLD, **view)
 
 
 class Explorer:
-    """What `explore` returns: `controls` by name, `box` (the widget), `view()`, `code()`, `save()`, `reset()`."""
+    """What `explore` returns: `controls` by name, `box` (the widget), and methods."""
 
     def __init__(self, scores: pd.DataFrame, kinds: list[str], models: list[str]):
         import ipywidgets as w
 
         self.scores, self.figure, self.drawing = scores, None, True
-        wide, quick = (
-            {"layout": w.Layout(width="310px")},
-            {"layout": w.Layout(width="440px")},
-        )
+        wide = {"layout": w.Layout(width="310px")}
+        quick = {"layout": w.Layout(width="440px")}
         self.start = START | {
             "kinds": tuple(kinds),
             "models": tuple(models[:1]),
@@ -86,9 +78,7 @@ class Explorer:
                 description="Measure",
                 **wide,
             ),
-            "layout": w.Dropdown(
-                options=histograms.LAYOUTS, description="Layout", **wide
-            ),
+            "layout": w.Dropdown(options=tuple(LAYOUTS), description="Layout", **wide),
             "home": w.Dropdown(
                 options=[(NAMES[k], k) for k in kinds], description="Detect", **wide
             ),
@@ -106,19 +96,11 @@ class Explorer:
         }
         self.image, self.table, self.line = w.Image(format="png"), w.HTML(), w.HTML()
         self.message = w.HTML()
-        buttons = [
-            w.Button(description=name, icon=icon, tooltip=tip)
-            for name, icon, tip in (
-                (
-                    "Save picture",
-                    "save",
-                    "write the histogram as PNG, and the line that draws it",
-                ),
-                ("Reset", "undo", "back to the first view"),
-            )
-        ]
-        buttons[0].on_click(self._save)
-        buttons[1].on_click(lambda _: self.reset())
+        tips = "write the histogram as PNG, and its code", "back to the first view"
+        save_button = w.Button(description="Save picture", icon="save", tooltip=tips[0])
+        reset_button = w.Button(description="Reset", icon="undo", tooltip=tips[1])
+        save_button.on_click(self._save)
+        reset_button.on_click(lambda _: self.reset())
         c, self.slot = self.controls, w.VBox()
         self.box = w.VBox(
             [
@@ -133,27 +115,24 @@ class Explorer:
                 self.image,
                 self.table,
                 self.line,
-                w.HBox([*buttons, self.message]),
+                w.HBox([save_button, reset_button, self.message]),
             ]
         )
-        for control in (
-            *c.values(),
-            *(
-                slider
-                for sliders in self.ranges.values()
-                for slider in sliders.values()
-            ),
-        ):
-            control.observe(self._changed, "value")
+        for controls in (self.controls, *self.ranges.values()):
+            for control in controls.values():
+                control.observe(self._changed, "value")
         self.reset()
 
     def _range_sliders(self, w, measure: str, look: dict) -> dict:
-        """Sliders in a measure's own range. Each measure has its own: one whose range moves under a reader's
-        hand, while the browser still sends its old value, ends up with neither."""
-        low, high = histograms.extent(self.scores, measure)
-        reach, nats = high - low, (low, high) == histograms.FRAME
+        """Sliders in a measure's own range; each measure has its own.
+
+        One whose range moves under a reader's hand, while the browser still sends its
+        old value, ends up with neither.
+        """
+        low, high = tables.extent(self.scores, measure)
+        reach, nats = high - low, (low, high) == tables.FRAME
         self.start |= {
-            f"{measure}.bin_width": BIN_WIDTH if nats else reach / 40,
+            f"{measure}.bin_width": tables.BIN_WIDTH if nats else reach / 40,
             f"{measure}.span": (low, high),
             f"{measure}.threshold": THRESHOLD if nats else (low + high) / 2,
         }
@@ -187,10 +166,8 @@ class Explorer:
             return
         by_width = self.controls["by"].value == "width"
         ranges = self.ranges[self.controls["measure"].value]
-        self.controls["bins"].disabled, ranges["bin_width"].disabled = (
-            by_width,
-            not by_width,
-        )
+        self.controls["bins"].disabled = by_width
+        ranges["bin_width"].disabled = not by_width
         self.controls["log"].disabled = self.controls["layout"].value == "ridge"
         self.slot.children = [ranges["threshold"], ranges["span"], ranges["bin_width"]]
         self._say("")
@@ -201,9 +178,8 @@ class Explorer:
 
     def _save(self, _) -> None:
         try:
-            self._say(
-                f"Saved: {', '.join(p.name for p in self.save())} in runs/{config.profile().name}/views/"
-            )
+            names = ", ".join(path.name for path in self.save())
+            self._say(f"Saved: {names} in runs/{config.profile().name}/views/")
         except (OSError, ValueError) as error:
             self._say(f"Not saved: {error}")
 
@@ -211,16 +187,12 @@ class Explorer:
         """The arguments with which `plots.histogram` draws what is shown."""
         shown = self.controls | self.ranges[self.controls["measure"].value]
         value = {name: control.value for name, control in shown.items()}
-        view = {
-            "kinds": list(value["kinds"]),
-            "models": list(value["models"]),
-            "measure": value["measure"],
-        }
-        view |= (
-            {"bin_width": round(value["bin_width"], 6)}
-            if value["by"] == "width"
-            else {"bins": value["bins"]}
-        )
+        view = {name: list(value[name]) for name in ("kinds", "models")}
+        view["measure"] = value["measure"]
+        if value["by"] == "width":
+            view["bin_width"] = round(value["bin_width"], 6)
+        else:
+            view["bins"] = value["bins"]
         view |= {
             "span": tuple(round(edge, 6) for edge in value["span"]),
             "density": value["density"],
@@ -232,17 +204,14 @@ class Explorer:
 
     def code(self) -> str:
         """The line of Python that draws the histogram as it is shown."""
-        return f"plots.histogram(scores, {', '.join(f'{k}={v!r}' for k, v in self.view().items())})"
+        options = ", ".join(f"{k}={v!r}" for k, v in self.view().items())
+        return f"plots.histogram(scores, {options})"
 
     def redraw(self) -> None:
         view = self.view()
         try:
-            self.figure = thresholds.detector(
-                self.scores,
-                figure=self.figure,
-                home=self.controls["home"].value,
-                **view,
-            )
+            shown = {"figure": self.figure, "home": self.controls["home"].value}
+            self.figure = detector(self.scores, **shown, **view)
         except ValueError as error:
             self.table.value = f"<p>{html.escape(str(error))}</p>"
             return
@@ -250,11 +219,9 @@ class Explorer:
         self.figure.savefig(png, format="png", dpi=90, pil_kwargs={"compress_level": 1})
         self.image.value = png.getvalue()
         chosen = {k: view[k] for k in ("kinds", "models", "measure")}
-        rows = thresholds.accepted(self.scores, view["threshold"], **chosen)
-        rows = rows.rename(index=MODEL_NAMES, level="model").rename(
-            index=NAMES, level="domain"
-        )
+        rows = tables.accepted(self.scores, view["threshold"], **chosen)
         rows = rows.rename_axis(["model", "text"]).reset_index()
+        rows = rows.replace({"model": MODEL_NAMES, "text": NAMES})
         self.table.value = TABLE_STYLE + rows.to_html(
             formatters={"share": "{:.0%}".format},
             border=0,
@@ -264,22 +231,17 @@ class Explorer:
         self.line.value = f"<code>{html.escape(self.code())}</code>"
 
     def save(self) -> list:
-        """Write the histogram as shown into runs/<profile>/views/: a PNG, and the Python lines that draw it."""
+        """Write what is shown into runs/<profile>/views/: a PNG, and its code."""
         folder = config.runs() / "views"
-        taken = [
-            int(p.stem.split("-")[1])
-            for p in folder.glob("histogram-*.png")
-            if p.stem.split("-")[1].isdigit()
-        ]
-        name = f"histogram-{max(taken, default=0) + 1}"
-        picture = save(
-            histograms.histogram(self.scores, **self.view()), folder / f"{name}.png"
-        )
-        lines = f"from helpers import plots, submission\n\nscores = submission.read_scores()\n{self.code()}\n"
-        return [picture, submission.write_text(folder / f"{name}.py", lines)]
+        numbers = [p.stem.split("-")[1] for p in folder.glob("histogram-*.png")]
+        last = max((int(n) for n in numbers if n.isdigit()), default=0)
+        path = folder / f"histogram-{last + 1}.png"
+        picture = save(histogram(self.scores, **self.view()), path)
+        lines = "from helpers import plots, submission\n\n"
+        lines += f"scores = submission.read_scores()\n{self.code()}\n"
+        return [picture, files.write_text(path.with_suffix(".py"), lines)]
 
     def _repr_mimebundle_(self, **_) -> dict:
-        """The widget; and where a page shows no widgets (GitHub, nbviewer, a printed copy), its picture."""
-        return self.box._repr_mimebundle_() | {
-            "image/png": b64encode(self.image.value).decode()
-        }
+        """The widget, and its picture for pages without widgets: GitHub, print."""
+        picture = b64encode(self.image.value).decode()
+        return self.box._repr_mimebundle_() | {"image/png": picture}

@@ -1,18 +1,18 @@
-"""Every picture of the series, from tables alone: no model is needed, and none is imported.
+"""Every still picture of the series, each a function of a table: no model is needed.
 
-Each function returns a Figure and shows nothing itself; matplotlib's own settings are left alone.
-style: colours, names, saving · charts: curves, bars, heat maps · histograms: the scores ·
-thresholds: what a line through them decides · explorer: both with sliders, in a notebook ·
-page: the same in one file for a browser · strip: one text, token by token
+A function returns a Figure and shows nothing itself; matplotlib's own settings are left
+alone. style: colours, names, saving · charts: curves, bars, heat maps · tables: what
+the scores say in numbers · histograms: the scores drawn · thresholds: what a line
+through them decides · strip: one text, token by token. What moves is in
+`helpers.explorer`.
 """
 
-from helpers.plots.charts import bars, grid, heat, lines, loss_curve
-from helpers.plots.explorer import explore
-from helpers.plots.histograms import FRAME, headline, headlines, histogram, summary
-from helpers.plots.page import write_html
+from helpers.plots.charts import bars, heat, lines, loss_curve
+from helpers.plots.histograms import headline, headlines, histogram
 from helpers.plots.strip import token_strip
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, save
-from helpers.plots.thresholds import accepted, detector
+from helpers.plots.tables import FRAME, accepted, summary
+from helpers.plots.thresholds import detector
 
 __all__ = [
     "COLORS",
@@ -22,8 +22,6 @@ __all__ = [
     "accepted",
     "bars",
     "detector",
-    "explore",
-    "grid",
     "headline",
     "headlines",
     "heat",
@@ -33,5 +31,4 @@ __all__ = [
     "save",
     "summary",
     "token_strip",
-    "write_html",
 ]

@@ -1,46 +1,27 @@
 """Curves, bars and heat maps, each from a table."""
 
-from __future__ import annotations
-
 import textwrap
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers.plots.style import COLORS, MODEL_NAMES, canvas
 
 
-def loss_curve(
-    history: pd.DataFrame, title: str = "", ax: Axes | None = None
-) -> Figure:
-    """Training loss as it was logged and validation loss at each evaluation (nats per token, against tokens seen)."""
+def loss_curve(history: pd.DataFrame, title: str = "") -> Figure:
+    """The loss while a model learns, each curve named at its end, with its last value.
 
-    def draw(ax: Axes) -> None:
-        for split, look in (
-            ("training", {"color": "#9A9A9A", "linewidth": 1.6}),
-            ("validation", {"color": COLORS["base"], "marker": "o", "linewidth": 2.2}),
-        ):
-            part = history[history.split == split]
-            if len(part):
-                ax.plot(part.tokens / 1000, part.loss, **look)
-                end = part.iloc[-1]
-                ax.annotate(
-                    f"{split} {end.loss:.2f}",
-                    (end.tokens / 1000, end.loss),
-                    xytext=(8, 0),
-                    textcoords="offset points",
-                    color=look["color"],
-                    fontweight="bold",
-                    va="center",
-                    annotation_clip=False,
-                )
-        ax.set(
-            xlabel="thousand tokens seen", ylabel="loss (nats per token)", title=title
-        )
-        ax.margins(x=0.02)
-
-    return canvas(draw, ax, (8.6, 3.4))
+    history: columns `tokens` (seen until then), `loss` (nats per token) and `split`
+    ("training" or "validation"), a row for each time the loss was measured.
+    """
+    with canvas(size=(8.6, 3.4)) as ax:
+        for split, part in history.groupby("split"):
+            color = COLORS["random"] if split == "training" else COLORS["base"]
+            ax.plot(part.tokens, part.loss, color=color, marker="o", markersize=4)
+            x, y = part.tokens.iloc[-1], part.loss.iloc[-1]
+            ax.text(x, y, f"  {split} {y:.2f}", color=color, va="center")
+        ax.set(xlabel="tokens seen", ylabel="loss (nats per token)", title=title)
+    return ax.figure
 
 
 def bars(
@@ -49,122 +30,76 @@ def bars(
     label: str,
     value: str,
     hue: str | None = None,
-    xlabel: str = "",
-    title: str = "",
     limit: int = 12,
-    ax: Axes | None = None,
+    **labels: str,
 ) -> Figure:
-    """Horizontal bars of `value`, one row a `label`, in the order of the table (first on top)."""
-    import seaborn as sns  # here, because it takes a second that a histogram need not wait for
+    """Horizontal bars, the table's first row on top.
 
-    def draw(ax: Axes) -> None:
-        top = table if hue else table.head(limit)
-        sns.barplot(
-            top,
-            y=label,
-            x=value,
-            hue=hue,
-            ax=ax,
-            palette="colorblind" if hue else None,
-            color=None if hue else COLORS["neurips"],
-        )
+    label, value, hue: columns: the bars' names, their lengths, and (if given) what
+    tells bars of one name apart, by colour. limit: without `hue`, how many are drawn.
+    labels: `title`, `xlabel` (default: `value`), `ylabel`.
+    """
+    import seaborn as sns  # here: a histogram need not wait a second for it
+
+    table = table if hue else table.head(limit)
+    look = {"palette": "colorblind"} if hue else {"color": COLORS["neurips"]}
+    height = (0.55 if hue else 0.3) * table[label].nunique()
+    with canvas(size=(8, 0.9 + height)) as ax:
+        sns.barplot(table, y=label, x=value, hue=hue, ax=ax, **look)
         ax.grid(True, axis="x")
         ax.grid(False, axis="y")
-        ax.set(xlabel=xlabel or value, ylabel="", title=title)
+        ax.set(**{"ylabel": ""} | labels)
         if hue:
-            ax.legend(frameon=False, title=None)
-
-    rows = table[label].nunique() if hue else min(limit, len(table))
-    return canvas(draw, ax, (8, 0.9 + (0.55 if hue else 0.3) * rows))
+            ax.legend()
+    return ax.figure
 
 
 def lines(
-    table: pd.DataFrame,
-    *,
-    x: str,
-    y: str,
-    hue: str,
-    xlabel: str,
-    ylabel: str,
-    title: str = "",
-    log: bool = False,
-    ax: Axes | None = None,
+    table: pd.DataFrame, *, x: str, y: str, hue: str, log: bool = False, **labels: str
 ) -> Figure:
-    """One line with dots for each value of `hue`, in that model's or kind's own colour where it has one."""
+    """A line with dots for each value of the column `hue`, over the columns x and y.
 
-    def draw(ax: Axes) -> None:
+    A model or kind of text has its own colour. log: a logarithmic y-axis. labels:
+    `title`, `xlabel`, `ylabel`.
+    """
+    with canvas() as ax:
         for name, part in table.groupby(hue, sort=False):
-            ax.plot(
-                part[x],
-                part[y],
-                marker="o",
-                color=COLORS.get(name, None),
-                label=MODEL_NAMES.get(name, name),
-            )
-        ax.set(
-            xlabel=xlabel, ylabel=ylabel, title=title, yscale="log" if log else "linear"
-        )
+            look = {"color": COLORS.get(name), "label": MODEL_NAMES.get(name, name)}
+            ax.plot(part[x], part[y], marker="o", **look)
+        ax.set(yscale="log" if log else "linear", **labels)
         if table[hue].nunique() > 1:
-            ax.legend(frameon=False)
-
-    return canvas(draw, ax)
+            ax.legend()
+    return ax.figure
 
 
 def heat(
     table: pd.DataFrame,
     *,
-    title: str = "",
-    span: tuple[float, float] | None = None,
+    span: tuple = (None, None),
     low_is_good: bool = False,
+    numbers: bool = True,
+    **labels: str,
 ) -> Figure:
-    """A table of numbers as a heat map with the numbers written in; blue is good, red is bad, `span` the range."""
-    import seaborn as sns
+    """A table of numbers as a heat map, its own names along the sides.
 
-    low, high = span or (None, None)
-    table = table.rename(columns=lambda name: textwrap.fill(str(name), 15))
+    span: the numbers at the two ends of the colours (default: the table's own ends).
+    numbers: written in, on blue for good and red for bad; which end is good says
+    low_is_good. Without them: square cells, the darker the greater. labels: `title`,
+    `xlabel`, `ylabel`.
+    """
+    import seaborn as sns  # here: a histogram need not wait a second for it
 
-    def draw(ax: Axes) -> None:
-        sns.heatmap(
-            table,
-            annot=True,
-            fmt=".3f",
-            cmap="RdBu_r" if low_is_good else "RdBu",
-            vmin=low,
-            vmax=high,
-            ax=ax,
-            cbar=False,
-            linewidths=1,
-        )
-        ax.set(xlabel="", ylabel="", title=title)
-        ax.grid(False)
+    look = {"vmin": span[0], "vmax": span[1], "linewidths": 0.5}
+    if numbers:
+        table = table.rename(columns=lambda name: textwrap.fill(str(name), 15))
+        size = 4 + 1.4 * table.shape[1], 1.3 + 0.42 * len(table)
+        look |= {"cmap": "RdBu_r" if low_is_good else "RdBu", "annot": True}
+    else:
+        size = 3 + 0.3 * len(table), 2 + 0.3 * len(table)
+        look |= {"cmap": "Blues", "square": True}
+    with canvas(size=size) as ax:
+        sns.heatmap(table, fmt=".3f", cbar=False, ax=ax, **look)
+        ax.set(**{"xlabel": "", "ylabel": ""} | labels)
         ax.tick_params(length=0)
-        ax.set_yticks(ax.get_yticks(), ax.get_yticklabels(), rotation=0)
-
-    return canvas(draw, None, (2.6 + 1.4 * table.shape[1], 1.3 + 0.42 * table.shape[0]))
-
-
-def grid(
-    table: pd.DataFrame, *, title: str = "", xlabel: str = "", ylabel: str = ""
-) -> Figure:
-    """A table of shares (0 to 1) as shaded squares, the darker the greater, its names along both sides."""
-    import seaborn as sns
-
-    def draw(ax: Axes) -> None:
-        sns.heatmap(
-            table,
-            cmap="Blues",
-            vmin=0,
-            vmax=1,
-            square=True,
-            cbar=False,
-            linewidths=0.5,
-            ax=ax,
-            xticklabels=True,
-            yticklabels=True,
-        )
-        ax.set(xlabel=xlabel, ylabel=ylabel, title=title)
-        ax.grid(False)
-        ax.tick_params(length=0)
-
-    side = 2 + 0.3 * len(table)
-    return canvas(draw, None, (side + 1, side))
+        ax.tick_params(axis="y", rotation=0)
+    return ax.figure

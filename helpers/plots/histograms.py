@@ -1,9 +1,7 @@
 """Histograms of a table of scores."""
 
-from __future__ import annotations
-
-import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -13,91 +11,161 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from helpers import config, submission
-from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, STYLE, canvas, plt
-from helpers.submission import MEASURES
-
-FRAME = (-600.0, 0.0)  # nats; the frame of the original assignment's histograms
-BIN_WIDTH = 12  # nats; fifty bins in that frame
-THRESHOLD = (
-    -250
-)  # nats; where the threshold sliders start, between random letters and text
-LAYOUTS = ("overlay", "ridge", "cumulative")
-LOW_IS_LIKELY = ("bits_per_byte",)
-INK = {COLORS["random"]: "#666666"}  # for names: a grey dark enough to read
-OUTLINES = ("-", ":", "-.")  # lines of the models that are not filled
+from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas
+from helpers.plots.tables import BIN_WIDTH, FRAME, extent, likelier, number, select
 
 
-def number(value: float, measure: str = "log_likelihood") -> str:
-    """A measure as the pictures print it: nats whole, rates with two digits, a true minus sign."""
-    return f"{value:{'.0f' if measure == 'log_likelihood' else '.2f'}}".replace(
-        "-", "−"
-    )
+@dataclass(frozen=True)
+class Group:
+    """The strings of one kind of text under one model, and how they are drawn."""
+
+    kind: str  # these three as they are printed
+    model: str
+    name: str
+    values: np.ndarray  # shape (strings,), in the measure's unit
+    mean: float
+    color: str
+    line: str | None  # how an outline is drawn; None: filled
+
+    @property
+    def look(self) -> dict:
+        if self.line is None:
+            return {"color": self.color, "alpha": 0.75}
+        return {"color": self.color, "linestyle": self.line, "linewidth": 1.8}
 
 
-def likelier(values, measure: str):
-    """The values with the sign that makes higher likelier."""
-    return -values if measure in LOW_IS_LIKELY else values
+def groups_of(values: dict, measure: str, filled: bool) -> list[Group]:
+    """The groups to draw, from `select`; `filled` says whether the first model's are.
 
-
-def present(scores: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The series' kinds of text and models that a table holds, in the series' order."""
-    return (
-        [k for k in config.KINDS if k in set(scores.domain)],
-        [m for m in config.MODELS if m in set(scores.model)],
-    )
-
-
-def extent(scores: pd.DataFrame, measure: str) -> tuple[float, float]:
-    """The x-range that every histogram of a measure shares: the original's frame, or all that the table holds."""
-    if measure == "log_likelihood":
-        return FRAME
-    return math.floor(scores[measure].min() * 10) / 10 - 0.1, math.ceil(
-        scores[measure].max() * 10
-    ) / 10 + 0.1
-
-
-def select(
-    scores: pd.DataFrame, kinds: Sequence[str], models: Sequence[str], measure: str
-) -> dict:
-    """(kind, model) → values, or ValueError naming what is unknown, missing or too little to draw."""
-    if measure not in MEASURES:
-        raise ValueError(f"measure={measure!r}: choose one of {', '.join(MEASURES)}.")
-    if not len(kinds) or not len(models):
-        raise ValueError(
-            "Choose at least one kind of text and one model: an empty selection has no picture."
-        )
-    groups = {}
-    for kind in kinds:
-        for model in models:
-            part = scores.loc[
-                (scores.domain == kind) & (scores.model == model), measure
-            ]
-            if len(part) < 2:
-                row = f" (row {part.index[0]})" if len(part) else ""
-                raise ValueError(
-                    f"The table has {len(part)} scores{row} with domain {kind} under model {model}; "
-                    "a histogram needs two or more."
-                )
-            groups[kind, model] = part.to_numpy()
+    A group's name leaves out what all have in common. Its colour is its kind's; but
+    where all are of one kind, an outline is dark, to be seen on what is filled.
+    """
+    kinds, models = (list(dict.fromkeys(names)) for names in zip(*values))
+    one_kind, one_model = len(kinds) == 1, len(models) == 1
+    lines = dict(zip(models, [None, "-", ":"] if filled else ["-", ":", "-."]))
+    groups = []
+    for (kind, model), part in values.items():
+        names = [NAMES.get(kind, kind), MODEL_NAMES[model]]
+        shown = names[:1] if one_model else names[1:] if one_kind else names
+        name = f"{', '.join(shown)}: mean {number(part.mean(), measure)}"
+        dark = one_kind and model != models[0]
+        color = COLORS["base"] if dark else COLORS.get(kind, COLORS["other"])
+        groups.append(Group(*names, name, part, part.mean(), color, lines[model]))
     return groups
 
 
-def finding(groups: dict, measure: str) -> str:
-    """What the picture shows, as its title: which group is likelier, and by how much."""
-    means = {key: values.mean() for key, values in groups.items()}
-    ranked = sorted(means, key=lambda key: -likelier(means[key], measure))
-    (kind, model), unit = ranked[0], MEASURES[measure][1].split(";")[0]
-    if len(ranked) == 1:
-        return f"{NAMES.get(kind, kind)}, {MODEL_NAMES[model]}: {number(means[kind, model], measure)} {unit}"
-    gap = number(abs(means[ranked[0]] - means[ranked[1]]), measure)
-    if len({m for _, m in ranked}) == 1:
-        second = NAMES.get(ranked[1][0], ranked[1][0])
-        return f"{NAMES.get(kind, kind)} likeliest, {second} {gap} {unit} behind"
-    if len({k for k, _ in ranked}) == 1:
-        return (
-            f"{NAMES.get(kind, kind)} likeliest {MODEL_NAMES[model]}, by {gap} {unit}"
-        )
-    return f"Likeliest: {NAMES.get(kind, kind)}, {MODEL_NAMES[model]} ({number(means[kind, model], measure)} {unit})"
+def bin_edges(span: Sequence[float], bins: int, bin_width: float | None) -> np.ndarray:
+    low, high = span
+    if not low < high:
+        raise ValueError(f"The x-range, {low:g} to {high:g}, is empty.")
+    if bins < 1 or (bin_width is not None and bin_width <= 0):
+        raise ValueError("A histogram needs at least one bin, wider than nothing.")
+    if bin_width is None:
+        return np.linspace(low, high, bins + 1)
+    return np.arange(low, high + bin_width, bin_width)
+
+
+def heights_of(group: Group, edges: np.ndarray, density: bool) -> np.ndarray:
+    """Strings in each bin, or their share of all its strings by unit of x."""
+    counts, _ = np.histogram(group.values, edges)
+    return counts / (len(group.values) * np.diff(edges)) if density else counts
+
+
+def overlay(ax: Axes, groups: list[Group], edges: np.ndarray, density: bool) -> str:
+    """All histograms on one baseline; returns what the y-axis counts."""
+    for g in groups:
+        ax.stairs(heights_of(g, edges, density), edges, fill=not g.line, **g.look)
+    return "density" if density else "strings"
+
+
+def ridge(ax: Axes, groups: list[Group], edges: np.ndarray, density: bool) -> str:
+    """A row for each histogram, on one scale; its name where its strings are not."""
+    heights = [heights_of(g, edges, density) for g in groups]
+    step = 1.15 * np.max(heights) or 1  # so that the rows do not touch
+    floors = step * np.arange(len(groups))[::-1]
+    for g, height, floor in zip(groups, heights, floors):
+        ax.stairs(floor + height, edges, baseline=floor, fill=not g.line, **g.look)
+        ax.plot([g.mean] * 2, [floor, floor + step / 1.15], "--", color=g.color, lw=1.4)
+        x, side = (0.005, "left") if g.mean > edges.mean() else (0.995, "right")
+        # x in shares of the width, y in strings
+        look = {"color": g.color, "ha": side, "transform": ax.get_yaxis_transform()}
+        ax.text(x, floor + 0.55 * step, g.name, fontweight="bold", **look)
+    ax.set_yticks(floors, [""] * len(groups))
+    return "density" if density else "strings"
+
+
+def cumulative(ax: Axes, groups: list[Group], _, density: bool) -> str:
+    """For each x how many strings, or with `density` what share, lie at or below it."""
+    for g in groups:
+        strings = np.arange(1, len(g.values) + 1)
+        heights = strings / len(strings) if density else strings
+        ax.step(np.sort(g.values), heights, where="post", **g.look)
+    return "share at or below" if density else "strings at or below"
+
+
+LAYOUTS = {"overlay": overlay, "ridge": ridge, "cumulative": cumulative}
+
+
+def widest_gap(groups: list[Group], edges: np.ndarray) -> tuple[float, float]:
+    """The ends of the widest stretch of bins without a string."""
+    strings, _ = np.histogram(np.concatenate([g.values for g in groups]), edges)
+    held = np.flatnonzero(strings)
+    starts = np.append(edges[0], edges[held + 1])
+    ends = np.append(edges[held], edges[-1])
+    widest = np.argmax(ends - starts)
+    return starts[widest], ends[widest]
+
+
+def legend(ax: Axes, groups: list[Group], gap: tuple[float, float]) -> float:
+    """Name the groups in the gap if the names fit there, else above all strings.
+
+    With several kinds and several models, a colour is named once and a line once.
+    Returns how far up the strings may reach, as a share of the height.
+    """
+    kinds = [g for g in groups if g.model == groups[0].model]
+    models = [g for g in groups if g.kind == groups[0].kind]
+    if len(kinds) > 1 and len(models) > 1:
+        groups = [replace(g, name=g.kind) for g in kinds]
+        groups += [replace(g, name=g.model, color=COLORS["base"]) for g in models]
+    names = [g.name for g in groups]
+    handles = [Line2D([], [], **g.look) if g.line else Patch(**g.look) for g in groups]
+    look = {"labelcolor": [g.color for g in groups], "handlelength": 1.2}
+    low, high = ax.get_xlim()
+    left, right = (np.array(gap) - low) / (high - low)
+    # Beside the strings, not at the far edge.
+    side, x = ("upper left", left) if right >= 1 else ("upper right", right)
+    shown = ax.legend(handles, names, loc=side, bbox_to_anchor=(x, 1.04), **look)
+    room = (right - left) * ax.get_window_extent().width
+    if shown.get_window_extent().width < room:
+        return 1.0
+    higher = 1 + 0.1 * ((len(groups) + 1) // 2)
+    bottom, top = ax.get_ylim()
+    ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick <= top])
+    ax.set_ylim(top=(ax.transAxes - ax.transData).transform((0, higher))[1])
+    ax.legend(handles, names, loc="upper left", ncols=2, **look)
+    return 1 / higher
+
+
+def finding(groups: list[Group], measure: str) -> str:
+    """What the picture shows, as its title: which group is likelier, by how much."""
+    unit = submission.MEASURES[measure][1].split(";")[0]
+    best, *others = sorted(groups, key=lambda g: -likelier(g.mean, measure))
+    mean = f"{number(best.mean, measure)} {unit}"
+    if not others:
+        return f"{best.kind}, {best.model}: {mean}"
+    if any(group.model != best.model for group in others):
+        return f"Likeliest: {best.kind}, {best.model} ({mean})"
+    gap = f"{number(abs(best.mean - others[0].mean), measure)} {unit}"
+    return f"{best.kind} likeliest, {others[0].kind} {gap} behind"
+
+
+def x_label(scores: pd.DataFrame, groups: list[Group], measure: str, low, high) -> str:
+    """The measure, its unit, and how many strings lie outside the picture."""
+    name, unit = submission.MEASURES[measure]
+    if measure == "log_likelihood" and scores.n_chars.nunique() == 1:
+        name += f" of {scores.n_chars.iloc[0]} characters"
+    outside = sum(np.sum((g.values < low) | (g.values > high)) for g in groups)
+    return f"{name} ({unit})" + (f"; {outside} outside the frame" if outside else "")
 
 
 def histogram(
@@ -116,311 +184,78 @@ def histogram(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """One measure of the scores over shared bins, for each kind of text and model; dashed lines mark means.
+    """One measure of the scores over shared bins, by kind of text and model.
 
-    scores: a table as `submission.read_scores` gives it; one or more rows for each kind and model asked for.
+    Dashed lines are means. What lies outside the x-range is counted below the axis.
+
+    scores: as `submission.read_scores` gives them; two or more strings for each kind
+        and model that are to be drawn.
     measure: "log_likelihood" (nats per string), "nats_per_token" or "bits_per_byte".
-    bins, bin_width: how many bins in the x-range, or (if given) how wide each, in the measure's unit.
-    span: x-range (default: −600 to 0 for nats, else all of the table's). What lies outside is counted below the axis.
-    density: shares instead of counts (in a cumulative picture: the share of strings at or below x).
-    layout: "overlay" (the first model filled, others outlined), "ridge" (rows, one scale) or "cumulative".
-    log: a logarithmic y-axis. threshold: draws a line there. title: default, the finding in words.
-    ValueError if a choice is none, or the table lacks or spoils what it needs.
+    bins, bin_width: how many bins in the x-range, or how wide each, in its unit.
+    span: the x-range; default: −600 to 0 for nats, else all of the table's.
+    density: shares instead of counts (cumulative: of the strings at or below x).
+    layout: "overlay" (the first model filled, the others outlined), "ridge" (a row for
+        each, on one scale) or "cumulative".
+    log: a logarithmic y-axis. threshold: where to draw a line, in the measure's unit.
+    title: default, the finding in words. ax: an axis to draw on; default, a new figure.
+
+    ValueError if there is nothing to draw: a choice that is not offered, an empty
+    selection or x-range, or a table that lacks something or holds an impossible value.
     """
     scores = submission.add_rates(scores)
-    groups = select(scores, kinds, models, measure)
+    values = select(scores, kinds, models, measure)
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}.")
     if log and layout == "ridge":
-        raise ValueError(
-            "log=True needs one baseline: choose layout overlay or cumulative."
-        )
+        raise ValueError("log=True needs one baseline: layout overlay or cumulative.")
     low, high = span or extent(scores, measure)
-    if not low < high:
-        raise ValueError(
-            f"The x-range, {low:g} to {high:g}, is empty: it must run from a lower to a higher number."
-        )
-    if bins < 1 or (bin_width is not None and bin_width <= 0):
-        raise ValueError(
-            "A histogram needs at least one bin (bins), of more than no width (bin_width)."
-        )
-    edges = (
-        np.linspace(low, high, bins + 1)
-        if bin_width is None
-        else np.arange(low, high + bin_width, bin_width)
-    )
-    counts = {
-        key: np.histogram(v, edges)[0] / (len(v) * np.diff(edges) if density else 1)
-        for key, v in groups.items()
-    }
-    step = (
-        1.15 * max(c.max() for c in counts.values()) or 1.0
-    )  # a ridge's rows must not touch
-
-    def draw(ax: Axes) -> None:
-        marks = []
-        for row, ((kind, model), values) in enumerate(groups.items()):
-            filled, base = model == models[0], 0
-            color = _color(kind, model, kinds, models)
-            line = {
-                "color": color,
-                "linewidth": 1.8,
-                "linestyle": _linestyle(model, models, layout == "overlay"),
-            }
-            mean = {"color": color, "linewidth": 1.4, "linestyle": "--"}
-            if layout == "ridge":
-                base = (len(groups) - 1 - row) * step
-                ax.plot([values.mean()] * 2, [base, base + step / 1.15], **mean)
-                left = (
-                    values.mean() > (low + high) / 2
-                )  # write where the strings are not
-                ax.text(
-                    0.005 if left else 0.995,
-                    base + 0.55 * step,
-                    _name(kind, model, kinds, models, values, measure),
-                    color=INK.get(color, color),
-                    fontsize=10.5,
-                    fontweight="bold",
-                    ha="left" if left else "right",
-                    transform=ax.get_yaxis_transform(),
-                )
-            else:
-                marks.append(ax.axvline(values.mean(), **mean))
-            if layout == "cumulative":
-                ax.step(
-                    np.sort(values),
-                    np.arange(1, len(values) + 1) / (len(values) if density else 1),
-                    where="post",
-                    **line,
-                )
-            elif filled:
-                ax.stairs(
-                    base + counts[kind, model],
-                    edges,
-                    baseline=base,
-                    fill=True,
-                    color=color,
-                    alpha=0.75,
-                )
-            else:
-                ax.stairs(base + counts[kind, model], edges, baseline=base, **line)
+    edges = bin_edges((low, high), bins, bin_width)
+    groups = groups_of(values, measure, filled=layout != "cumulative")
+    size = (8, 1.4 + 0.8 * len(groups)) if layout == "ridge" else (8, 3.6)
+    with canvas(ax, size) as ax:
+        ax.set(xlim=(low, high), yscale="log" if log else "linear")
+        counted = LAYOUTS[layout](ax, groups, edges, density)
+        n = " to ".join(str(n) for n in sorted({len(g.values) for g in groups}))
+        ax.set_xlabel(x_label(scores, groups, measure, low, high))
+        ax.set_ylabel(f"{counted} (n = {n})")
+        ax.set_title(finding(groups, measure) if title is None else title)
+        top = 1.0
+        if layout != "ridge":
+            top = legend(ax, groups, widest_gap(groups, edges))
+            for g in groups:
+                ax.axvline(g.mean, ymax=top, ls="--", lw=1.4, color=g.color)
         if threshold is not None:
-            marks.append(ax.axvline(threshold, color="black", linewidth=1.6))
-        outside = sum(int(((v < low) | (v > high)).sum()) for v in groups.values())
-        ax.set(
-            xlim=(low, high),
-            xlabel=_xlabel(scores, measure, outside),
-            ylabel=_ylabel(groups, layout, density),
-            title=finding(groups, measure) if title is None else title,
-            yscale="log" if log else "linear",
-        )
-        if layout == "ridge":
-            ax.set_yticks([step * i for i in range(len(groups))], [""] * len(groups))
-        else:
-            _legend(
-                ax,
-                groups,
-                kinds,
-                models,
-                measure,
-                (low, high),
-                marks,
-                filled=layout == "overlay",
-            )
-
-    return canvas(
-        draw, ax, (8, 1.4 + 0.8 * len(groups)) if layout == "ridge" else (8, 3.6)
-    )
-
-
-def _color(kind: str, model: str, kinds: Sequence[str], models: Sequence[str]) -> str:
-    """A kind's own colour; but where all are of one kind, what is not filled is dark, to be seen on it."""
-    return (
-        COLORS.get(kind, COLORS["other"])
-        if len(kinds) > 1 or model == models[0]
-        else COLORS["base"]
-    )
-
-
-def _linestyle(model: str, models: Sequence[str], filled: bool) -> str:
-    """Where the first model is filled, the second may have the solid line."""
-    return OUTLINES[max(0, list(models).index(model) - filled) % len(OUTLINES)]
-
-
-def _name(
-    kind: str,
-    model: str,
-    kinds: Sequence[str],
-    models: Sequence[str],
-    values: np.ndarray,
-    measure: str,
-) -> str:
-    """A group's name, without what all groups of the picture have in common, and its mean."""
-    parts = [NAMES.get(kind, kind)] if len(kinds) > 1 or len(models) == 1 else []
-    parts += [MODEL_NAMES[model]] if len(models) > 1 else []
-    return f"{', '.join(parts)}: mean {number(values.mean(), measure)}"
-
-
-def _xlabel(scores: pd.DataFrame, measure: str, outside: int) -> str:
-    label, unit = MEASURES[measure]
-    if measure == "log_likelihood" and scores.n_chars.nunique() == 1:
-        label += f" of {scores.n_chars.iloc[0]} characters"
-    return f"{label} ({unit})" + (f"; {outside} outside the frame" if outside else "")
-
-
-def _ylabel(groups: dict, layout: str, density: bool) -> str:
-    sizes = sorted({len(v) for v in groups.values()})
-    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    if layout == "cumulative":
-        return (
-            f"share at or below (n = {n})"
-            if density
-            else f"strings at or below (of {n})"
-        )
-    return f"density (n = {n})" if density else f"strings (of {n})"
-
-
-def _legend(
-    ax: Axes,
-    groups: dict,
-    kinds: Sequence[str],
-    models: Sequence[str],
-    measure: str,
-    span: tuple[float, float],
-    marks: list[Line2D],
-    filled: bool,
-) -> None:
-    """Names in their own colours, in the widest stretch without strings if they fit there, else above them all.
-
-    With several kinds and several models, colours are named once and lines once, instead of every pair.
-    """
-    crossed = len(kinds) > 1 and len(models) > 1
-    if crossed:
-        entries = [
-            (_color(k, models[0], kinds, models), models[0], NAMES.get(k, k))
-            for k in kinds
-        ]
-        entries += [(COLORS["base"], m, MODEL_NAMES[m]) for m in models]
-    else:
-        entries = [
-            (
-                _color(*key, kinds, models),
-                key[1],
-                _name(*key, kinds, models, v, measure),
-            )
-            for key, v in groups.items()
-        ]
-    handles = [
-        Patch(color=c, alpha=0.75, label=name)
-        if filled and model == models[0]
-        else Line2D(
-            [],
-            [],
-            color=c,
-            linewidth=1.8,
-            linestyle=_linestyle(model, models, filled),
-            label=name,
-        )
-        for c, model, name in entries
-    ]
-    look = {
-        "handles": handles,
-        "labelcolor": [INK.get(c, c) for c, _, _ in entries],
-        "handlelength": 1.2,
-        "frameon": False,
-        "borderaxespad": 0.1,
-    }
-    gaps, reach = [], span[0]
-    for start, end in (
-        *sorted((v.min(), v.max()) for v in groups.values()),
-        (span[1], span[1]),
-    ):
-        gaps.append((start - reach, reach))
-        reach = max(reach, end)
-    width, start = max(gaps)
-    left, right = ((x - span[0]) / (span[1] - span[0]) for x in (start, start + width))
-    side = (
-        ("upper left", left) if right >= 1 else ("upper right", right)
-    )  # beside the strings, not at the far edge
-    for size in (10.5, 9.5):
-        legend = ax.legend(
-            loc=side[0], bbox_to_anchor=(side[1], 1.02), fontsize=size, **look
-        )
-        if (
-            legend.get_window_extent().width / ax.get_window_extent().width
-            < right - left
-        ):
-            return
-    room = 1 + 0.1 * (
-        max(len(kinds), len(models)) if crossed else (len(handles) + 1) // 2
-    )
-    bottom, top = ax.get_ylim()
-    if ax.get_yscale() == "log":
-        ax.set_ylim(bottom, bottom * (top / bottom) ** room)
-    else:
-        ax.set_yticks([tick for tick in ax.get_yticks() if bottom <= tick <= top])
-        ax.set_ylim(bottom, bottom + (top - bottom) * room)
-    for line in marks:
-        line.set_ydata([0, 1 / room])
-    ax.legend(loc="upper left", ncols=2, fontsize=9.5, **look)
+            ax.axvline(threshold, ymax=top, color="black", linewidth=1.6)
+    return ax.figure
 
 
 def headline(scores: pd.DataFrame, kind: str, *, ax: Axes | None = None) -> Figure:
-    """One of the three pictures of the mission, in the original's frame: strings counted over −600 to 0 nats.
+    """One kind of text in the original's frame: strings counted over −600 to 0 nats.
 
-    A domain's strings under the model fine-tuned on it (filled) and under the base (outlined); random
-    letters under both fine-tuned models.
+    A domain's strings under the model fine-tuned on it (filled) and under the base
+    (outlined); random letters under both fine-tuned models. The table must hold every
+    kind under every model, for the title compares them; ValueError if it does not.
     """
     scores = submission.add_rates(scores)
+    every = select(scores, config.KINDS, config.MODELS, "log_likelihood")
+    means = {group: values.mean() for group, values in every.items()}
     models = (kind, "base") if kind in config.DOMAINS else config.DOMAINS
-    means = {
-        (d, m): v.mean()
-        for (d, m), v in select(
-            scores, config.KINDS, config.MODELS, "log_likelihood"
-        ).items()
-    }
-    first, second = (means[kind, model] for model in models)
+    first, second = (number(means[kind, model]) for model in models)
     if kind in config.DOMAINS:
-        title = f"{NAMES[kind]}: {number(first)} nats after fine-tuning, {number(second)} before"
+        title = f"{first} nats after fine-tuning, {second} before"
     else:
-        gap = min(
-            means[domain, model] - means[kind, model]
-            for model in models
-            for domain in config.DOMAINS
-        )
-        title = (
-            f"{NAMES[kind]}: {number(first)} and {number(second)} nats, "
-            f"{number(abs(gap))} {'below' if gap > 0 else 'above'} the nearest text"
-        )
-    return histogram(
-        scores,
-        kinds=[kind],
-        models=models,
-        bin_width=BIN_WIDTH,
-        span=FRAME,
-        title=title,
-        ax=ax,
-    )
+        gap = min(means[d, m] - means[kind, m] for d in config.DOMAINS for m in models)
+        side = "below" if gap > 0 else "above"
+        title = f"{first} and {second} nats, {number(abs(gap))} {side} the nearest text"
+    title = f"{NAMES[kind]}: {title}"
+    frame = {"bin_width": BIN_WIDTH, "span": FRAME}
+    return histogram(scores, kinds=[kind], models=models, title=title, ax=ax, **frame)
 
 
 def headlines(scores: pd.DataFrame) -> Figure:
     """The three headline pictures above one another, on one x-axis and one y-axis."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            3, 1, figsize=(8, 8.4), sharex=True, sharey=True, layout="constrained"
-        )
+    with canvas(size=(8, 8.4), rows=3) as axes:
         for ax, kind in zip(axes, config.KINDS):
             headline(scores, kind, ax=ax)
-            if ax is not axes[-1]:
-                ax.set_xlabel("")
-        plt.close(figure)
-    return figure
-
-
-def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """Mean of each measure by kind of text and model, in the series' order."""
-    table = scores.groupby(["domain", "model"])[list(MEASURES)].mean()
-    order = pd.MultiIndex.from_product(
-        [config.KINDS, config.MODELS], names=["domain", "model"]
-    )
-    return table.reindex(order).dropna()
+            ax.label_outer()
+    return ax.figure

@@ -1,21 +1,21 @@
-"""What all pictures share: colours, names, fonts, and how a figure is made and saved."""
+"""What all pictures share: colours, names, fonts, how a figure is made and saved."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from helpers import config, submission
+from helpers import config
+from helpers.engine import files
 
-# After Okabe and Ito's palette; each pair stays apart (CIEDE2000 >= 20) for every kind of colour vision.
+# After Okabe and Ito's palette; each pair stays apart (CIEDE2000 of 20 or more) for
+# every kind of colour vision. The grey is dark enough to write with.
 COLORS = {
     "neurips": "#0072B2",
     "shakespeare": "#D55E00",
-    "random": "#8A8A8A",
+    "random": "#6E6E6E",
     "base": "#222222",
     "other": "#6BC0F0",
 }
@@ -30,48 +30,46 @@ MODEL_NAMES = {
     "neurips": "fine-tuned on NeurIPS",
 }
 STYLE = {
-    "figure.dpi": 110,
-    "savefig.dpi": 160,
-    "font.family": ["DejaVu Sans"],
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "#333333",
-    "axes.linewidth": 1.1,
     "axes.titleweight": "bold",
     "axes.titlesize": 13,
     "axes.titlelocation": "left",
-    "axes.labelsize": 11.5,
     "axes.grid": True,
     "axes.grid.axis": "y",
     "grid.color": "#E6E6E6",
     "axes.axisbelow": True,
-    "xtick.labelsize": 11,
-    "ytick.labelsize": 11,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
 }
 
 
-def canvas(
-    draw: Callable[[Axes], None],
-    ax: Axes | None = None,
-    size: tuple[float, float] = (8, 3.6),
-) -> Figure:
-    """Call `draw` on `ax`, or on a new figure of that size (inches) in the series' style; return the figure."""
+@contextmanager
+def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
+    """Give `ax`, or what is to be drawn on in a new figure of that size (inches).
+
+    A new figure has the series' style and `rows` axes that share both scales (one row:
+    the axis itself, else an array). It is closed: a notebook would show an open one a
+    second time.
+    """
     if ax is not None:
-        draw(ax)
-        return ax.figure
+        yield ax
+        return
+    shared = {"sharex": True, "sharey": True, "layout": "constrained"}
     with plt.rc_context(STYLE):
-        figure, ax = plt.subplots(figsize=size, layout="constrained")
-        draw(ax)
-        plt.close(
-            figure
-        )  # else a notebook shows it twice: once as a value, once as an open figure
-    return figure
+        figure, axes = plt.subplots(rows, figsize=size, **shared)
+        plt.close(figure)
+        yield axes
 
 
 def save(figure: Figure, name: str | Path) -> Path:
-    """Write a figure into submission/ as `name` (or to a whole path, if it is one), whole or not at all."""
+    """Write a figure into submission/ as `name`, or to a whole path, if it is one.
+
+    The name's ending chooses the format. OSError if it cannot be written; what was
+    there before is then unchanged.
+    """
     path = config.submission() / name
-    with submission.atomic(path) as temporary:
-        figure.savefig(temporary, dpi=STYLE["savefig.dpi"])
+    with files.atomic(path) as temporary:
+        figure.savefig(temporary, dpi=160)
     return path

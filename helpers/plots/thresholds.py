@@ -1,117 +1,15 @@
-"""What a threshold on a table of scores would decide, in numbers and as a ROC curve."""
+"""A threshold on a table of scores as a detector of one kind of text."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from helpers import config, submission
-from helpers.plots.histograms import histogram, likelier, select
-from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, STYLE, canvas, plt
+from helpers.plots.histograms import histogram
+from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, STYLE, plt
+from helpers.plots.tables import accepted, likelier
 
-
-def accepted(
-    scores: pd.DataFrame,
-    threshold: float,
-    *,
-    kinds: Sequence[str] = config.KINDS,
-    models: Sequence[str] = ("base",),
-    measure: str = "log_likelihood",
-) -> pd.DataFrame:
-    """What a threshold decides: per model and kind, how many strings are likelier, how many are not, the share.
-
-    "Likelier" is above the threshold, or for bits per byte below it. One row per model and kind, with the
-    columns `likelier`, `not likelier` (strings) and `share` (of that kind's strings that are likelier).
-    """
-    groups = select(submission.add_rates(scores), kinds, models, measure)
-    above = {
-        (m, k): likelier(groups[k, m], measure) > likelier(threshold, measure)
-        for m in models
-        for k in kinds
-    }
-    table = pd.DataFrame({"likelier": {key: int(a.sum()) for key, a in above.items()}})
-    table["not likelier"] = [int((~above[key]).sum()) for key in table.index]
-    table["share"] = table["likelier"] / table.sum(axis=1)
-    return table.rename_axis(["model", "domain"])
-
-
-def roc(
-    scores: pd.DataFrame,
-    threshold: float,
-    *,
-    home: str,
-    kinds: Sequence[str] = config.KINDS,
-    models: Sequence[str] = ("base",),
-    measure: str = "log_likelihood",
-    ax: Axes | None = None,
-) -> Figure:
-    """ROC curve of each model as a detector of `home` against the other kinds, with the threshold's point on it."""
-    from sklearn.metrics import (
-        auc,
-        roc_curve,
-    )  # here, because a histogram need not wait for it
-
-    scores = submission.add_rates(scores)
-    groups = select(scores, list(dict.fromkeys([home, *kinds])), models, measure)
-    others = [k for k in kinds if k != home]
-
-    def draw(ax: Axes) -> None:
-        ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-        for model in models if others else ():
-            inside = likelier(groups[home, model], measure)
-            outside = likelier(
-                np.concatenate([groups[k, model] for k in others]), measure
-            )
-            truth = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
-            false, true, _ = roc_curve(truth, np.r_[inside, outside])
-            color = COLORS.get(model, COLORS["other"])
-            ax.plot(
-                false,
-                true,
-                color=color,
-                linewidth=2,
-                label=f"{MODEL_NAMES[model]}: {auc(false, true):.3f}",
-            )
-            at = likelier(threshold, measure)
-            ax.plot(
-                (outside > at).mean(),
-                (inside > at).mean(),
-                "o",
-                color=color,
-                markersize=9,
-                markeredgecolor="white",
-            )
-        ax.set(
-            xlim=(-0.03, 1.03),
-            ylim=(-0.03, 1.03),
-            aspect="equal",
-            xlabel="false positive rate",
-            ylabel="true positive rate",
-            title=f"Is it {NAMES.get(home, home)}?",
-        )
-        if others:
-            ax.legend(
-                title="AUROC",
-                fontsize=9,
-                labelcolor="linecolor",
-                loc="lower right",
-                frameon=False,
-                handlelength=1,
-            )
-        else:
-            ax.text(
-                0.5,
-                0.5,
-                "choose another kind\nto compare with",
-                ha="center",
-                va="center",
-            )
-
-    return canvas(draw, ax, (4, 4))
+CHOSEN = {"kinds": config.KINDS, "models": ("base",), "measure": "log_likelihood"}
 
 
 def detector(
@@ -122,20 +20,51 @@ def detector(
     figure: Figure | None = None,
     **view,
 ) -> Figure:
-    """A histogram with a threshold, and beside it the ROC curve with the point that threshold stands for.
+    """A histogram with a threshold, and beside it the ROC curve with its point.
 
-    view: `histogram`'s other arguments. figure: one to draw into, emptied first.
+    threshold: in the measure's unit. home: the kind of text to detect, against the
+    others that are drawn. figure: one to draw into, emptied first. view: the other
+    arguments of `histogram`, and its errors.
     """
+    view = CHOSEN | view
     with plt.rc_context(STYLE | {"axes.titlesize": 11.5}):
-        if figure is None:
-            figure = plt.figure(figsize=(11, 4.2))
-            plt.close(figure)
+        figure = figure or plt.figure(figsize=(11, 4.2))
+        plt.close(figure)
         figure.clear()
-        left, right = (
-            figure.add_axes((0.065, 0.14, 0.575, 0.76)),
-            figure.add_axes((0.715, 0.14, 0.28, 0.76)),
-        )
+        left = figure.add_axes((0.065, 0.14, 0.575, 0.76))
+        right = figure.add_axes((0.715, 0.14, 0.28, 0.76))
         histogram(scores, threshold=threshold, ax=left, **view)
-        chosen = {k: view[k] for k in ("kinds", "models", "measure") if k in view}
-        roc(scores, threshold, home=home, ax=right, **chosen)
+        roc(right, scores, threshold, home, *(view[name] for name in CHOSEN))
     return figure
+
+
+def roc(ax: Axes, scores, threshold, home, kinds, models, measure) -> None:
+    """Each model's ROC curve as a detector of `home`: arguments as for `detector`.
+
+    False positives are counted among all other kinds together. The dot is what the
+    threshold decides.
+    """
+    from sklearn.metrics import auc, roc_curve  # here: a histogram needs none of it
+
+    scores = submission.add_rates(scores)
+    others = [kind for kind in kinds if kind != home]
+    kinds = [home, *others]
+    decided = accepted(scores, threshold, kinds=kinds, models=models, measure=measure)
+    ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    for model in models if others else ():
+        part = scores[(scores.model == model) & scores.domain.isin(kinds)]
+        values = likelier(part[measure], measure)
+        false, true, _ = roc_curve(part.domain == home, values)
+        name = f"{MODEL_NAMES[model]}: {auc(false, true):.3f}"
+        color = COLORS[model]
+        ax.plot(false, true, color=color, linewidth=2, label=name)
+        wrong = decided.loc[model].loc[others].sum()
+        x = wrong["likelier"] / (wrong["likelier"] + wrong["not likelier"])
+        ax.plot(x, decided.share[model, home], "o", color=color, ms=9, mec="white")
+    ax.set(xlabel="false positive rate", ylabel="true positive rate", aspect="equal")
+    ax.set_title(f"Is it {NAMES.get(home, home)}?")
+    if others:
+        look = {"fontsize": 9, "labelcolor": "linecolor", "handlelength": 1}
+        ax.legend(title="AUROC", loc="lower right", **look)
+    else:
+        ax.text(0.5, 0.5, "choose another kind\nto compare with", ha="center")

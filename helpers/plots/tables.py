@@ -1,0 +1,82 @@
+"""What a table of scores says in numbers: groups, means, and what a threshold decides.
+
+A measure is "log_likelihood" (nats per string), "nats_per_token" or "bits_per_byte".
+"""
+
+from collections.abc import Sequence
+from itertools import product
+
+import pandas as pd
+
+from helpers import config, submission
+
+FRAME = (-600.0, 0.0)  # nats; the frame of the original assignment's histograms
+BIN_WIDTH = 12  # nats; fifty bins in that frame
+
+
+def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
+    """(kind, model) → the measure of its strings, an array of shape (strings,).
+
+    ValueError naming what is unknown, not chosen, missing, or too little to draw.
+    """
+    if measure not in submission.MEASURES:
+        raise ValueError(f"measure={measure!r}: choose from {[*submission.MEASURES]}.")
+    if not len(kinds) or not len(models):
+        raise ValueError("Nothing to draw: choose at least one kind and one model.")
+    groups = {}
+    for kind, model in product(kinds, models):
+        rows = (scores.domain == kind) & (scores.model == model)
+        if rows.sum() < 2:
+            found = f"The table has {rows.sum()} scores of {kind} under {model}"
+            raise ValueError(f"{found}; a histogram needs two or more.")
+        groups[kind, model] = scores.loc[rows, measure].to_numpy()
+    return groups
+
+
+def likelier(values, measure: str):
+    """The values with the sign that makes higher likelier."""
+    return -values if measure == "bits_per_byte" else values
+
+
+def number(value: float, measure: str = "log_likelihood") -> str:
+    """A measure in print: nats whole, rates with two digits, a true minus sign."""
+    digits = 0 if measure == "log_likelihood" else 2
+    return f"{value:.{digits}f}".replace("-", "−")
+
+
+def extent(scores: pd.DataFrame, measure: str) -> tuple[float, float]:
+    """The x-range all pictures of a measure share: for nats the original's frame."""
+    if measure == "log_likelihood":
+        return FRAME
+    low, high = scores[measure].min(), scores[measure].max()
+    return round(low - 0.15, 1), round(high + 0.15, 1)
+
+
+def summary(scores: pd.DataFrame) -> pd.DataFrame:
+    """The mean of each measure (a column, in its unit) by kind of text and model."""
+    table = scores.groupby(["domain", "model"])[list(submission.MEASURES)].mean()
+    return table.reindex(product(config.KINDS, config.MODELS)).dropna()
+
+
+def accepted(
+    scores: pd.DataFrame,
+    threshold: float,
+    *,
+    kinds: Sequence[str] = config.KINDS,
+    models: Sequence[str] = ("base",),
+    measure: str = "log_likelihood",
+) -> pd.DataFrame:
+    """How many strings of each kind are likelier than a threshold, under each model.
+
+    threshold: in the measure's unit; "likelier" is above it, or for bits per byte below
+    it. Returns a row for each model and kind, with the columns `likelier` and `not
+    likelier` (strings) and `share` (of the kind's strings that are likelier, 0 to 1).
+    ValueError as `histogram`.
+    """
+    groups = select(submission.add_rates(scores), kinds, models, measure)
+    rows = {}
+    for model, kind in product(models, kinds):
+        above = likelier(groups[kind, model], measure) > likelier(threshold, measure)
+        rows[model, kind] = above.sum(), (~above).sum(), above.mean()
+    index = pd.MultiIndex.from_tuples(rows, names=["model", "domain"])
+    return pd.DataFrame(rows.values(), index, ["likelier", "not likelier", "share"])

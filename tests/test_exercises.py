@@ -1,7 +1,12 @@
-"""Exercises: blanks come from solutions, right answers pass in any style, each usual mistake gets its own hint."""
+"""Exercises: their checks, their blanks and their solutions.
+
+Right answers pass in any style, each usual mistake gets its own hint, and the blanks
+are the solutions cleared.
+"""
 
 import inspect
 import math
+import re
 import textwrap
 import time
 from pathlib import Path
@@ -851,8 +856,6 @@ right("same_format")(lambda text: " ".join(text.split()))
 
 @right("same_format")
 def folded_by_pattern(text):
-    import re
-
     return re.sub(r"\s+", " ", text).strip()
 
 
@@ -860,9 +863,10 @@ def folded_by_pattern(text):
 def folded_by_letter(text):
     out = ""
     for c in text:
-        out += (
-            "" if c.isspace() and out[-1:] in ("", " ") else " " if c.isspace() else c
-        )
+        if not c.isspace():
+            out += c
+        elif out and out[-1] != " ":
+            out += " "
     return out.rstrip()
 
 
@@ -898,20 +902,21 @@ def test_right_answers_pass_in_any_style(task, capsys):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_wrong_answer_gets_the_hint_of_its_own_mistake(task, capsys):
+    """Prints the mistakes that each check knows: TEACHING.md sends lecturers here."""
     hints = {}
-    print(f"\n{task}")
-    for name, function in ((name, f) for t, name, f in WRONG if t == task):
-        failed = [
-            r for r in outcome(task, function).results if r.status == checks.FAILED
-        ]
+    told = [f"\n{task}"]
+    for name, function in [(name, f) for t, name, f in WRONG if t == task]:
+        results = outcome(task, function).results
+        failed = [r for r in results if r.status == checks.FAILED]
         assert failed[0].mistake == name, (inspect.getsource(function), failed)
-        hints[name] = next(
-            line for r in failed for line in r.lines if line.startswith("hint")
-        ).split(maxsplit=1)[1]
-        print(f"  {name:<40} {textwrap.shorten(hints[name], 80, placeholder=' …')}")
-    assert len(hints) >= 5 and len(set(hints.values())) == len(hints)
+        lines = [line for r in failed for line in r.lines if line.startswith("hint")]
+        hints[name] = lines[0].removeprefix("hint").strip()
+        short = textwrap.shorten(hints[name], 80, placeholder=" …")
+        told.append(f"  {name:<40} {short}")
+    assert len(hints) >= 5
+    assert len(set(hints.values())) == len(hints)
     with capsys.disabled():
-        print(capsys.readouterr().out, end="")
+        print("\n".join(told))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -923,13 +928,10 @@ def test_a_blank_is_told_what_to_do_within_five_seconds(task):
     started = time.time()
     error = outcome(task, blank)
     assert time.time() - started < 5
-    assert {r.status for r in error.results} == {
-        checks.UNCHECKED
-    } and "passed" not in str(error)
-    assert all(
-        said in str(error)
-        for said in ("not written yet", "YOUR CODE HERE", "example", "expected")
-    )
+    assert {r.status for r in error.results} == {checks.UNCHECKED}
+    assert "passed" not in str(error)
+    for said in ("not written yet", "YOUR CODE HERE", "example", "expected"):
+        assert said in str(error)
 
 
 def test_a_crash_is_a_result_with_the_line_it_rose_at():
@@ -937,12 +939,10 @@ def test_a_crash_is_a_result_with_the_line_it_rose_at():
         return 1 / (len(outside) - 2)
 
     error = outcome("auroc", divides)
-    assert "ZeroDivisionError" in str(error) and "return 1 / (len(outside) - 2)" in str(
-        error
-    )
-    assert len(error.results) == 6 and error._render_traceback_()[0].startswith(
-        "auroc: "
-    )
+    assert "ZeroDivisionError" in str(error)
+    assert "return 1 / (len(outside) - 2)" in str(error)
+    assert len(error.results) == 6
+    assert error._render_traceback_()[0].startswith("auroc: ")
 
 
 def test_what_is_left_unchecked_is_counted_and_never_called_passed():
@@ -959,107 +959,92 @@ def test_two_mistakes_are_both_named():
     error = outcome("horizon", horizon_9)
     assert error.results[3].mistake == "p_first is spread along the wrong axis"
     error = outcome("posterior", lambda a, b, p: posterior_1(a, b, 0.5))
-    assert {r.mistake for r in error.results} >= {
-        "the prior is ignored",
-        "exp of a whole text",
-    }
+    named = {r.mistake for r in error.results}
+    assert named >= {"the prior is ignored", "exp of a whole text"}
 
 
 def test_an_answer_nobody_foresaw_gets_no_false_name():
     error = outcome("auroc", lambda inside, outside: 0.123)
-    assert not any(
-        r.mistake for r in error.results
-    ) and "None of the usual mistakes" in str(error)
+    assert not any(r.mistake for r in error.results)
+    assert "None of the usual mistakes" in str(error)
     assert "nothing is returned" in str(outcome("auroc", lambda inside, outside: None))
-    assert "shape (1,)" in str(
-        outcome("auroc", lambda inside, outside: np.array([0.123]))
-    )
+    row = outcome("auroc", lambda inside, outside: np.array([0.123]))
+    assert "shape (1,)" in str(row)
 
 
 # ---- the notebooks
 MISSING = "nbgrader is not installed: pip install -e .[teach]"
 
 
+def cells_of(path):
+    return nbformat.read(path, as_version=4).cells
+
+
+def code_of(path):
+    return [c.source for c in cells_of(path) if c.cell_type == "code"]
+
+
 def blank_of(path):
     """What `make exercises` writes: nbgrader's own preprocessor, and no outputs."""
     nbgrader = pytest.importorskip("nbgrader.preprocessors", reason=MISSING)
-    notebook, resources = nbgrader.ClearSolutions().preprocess(
-        nbformat.read(path, as_version=4), {}
-    )
-    return nbgrader.ClearOutput().preprocess(notebook, resources)[0]
+    solved = nbformat.read(path, as_version=4)
+    cleared, resources = nbgrader.ClearSolutions().preprocess(solved, {})
+    return nbgrader.ClearOutput().preprocess(cleared, resources)[0]
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_blanks_are_the_solutions_cleared(path):
-    assert nbformat.read(EXERCISES / path.name, as_version=4) == blank_of(path), (
-        "run make exercises"
-    )
+    blank = nbformat.read(EXERCISES / path.name, as_version=4)
+    assert blank == blank_of(path), "run make exercises"
 
 
 def test_there_is_a_blank_for_each_solution_and_no_other():
     assert [p.name for p in SOLVED] == sorted(p.name for p in EXERCISES.glob("*.ipynb"))
-    assert [p.stem for p in SOLVED] == [
-        *(f"exercise_{n:02}" for n in (2, 5, 6, 7)),
-        "spot_the_bug",
-    ]
+    numbered = [f"exercise_{n:02}" for n in (2, 5, 6, 7)]
+    assert [p.stem for p in SOLVED] == [*numbered, "spot_the_bug"]
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_a_lecturer_can_take_the_exercises_into_nbgrader(path):
     v3 = pytest.importorskip("nbgrader.nbgraderformat.v3", reason=MISSING)
     v3.read_v3(path, as_version=4)
-    cells = [
-        c for c in nbformat.read(path, as_version=4).cells if "nbgrader" in c.metadata
-    ]
-    written = [
-        c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.solution
-    ]
-    checked = [c for c in cells if c.cell_type == "code" and c.metadata.nbgrader.grade]
-    reflected = [c for c in cells if c.cell_type == "markdown"]
+    graded = [c for c in cells_of(path) if "nbgrader" in c.metadata]
+    code = [c for c in graded if c.cell_type == "code"]
+    written = [c for c in code if c.metadata.nbgrader.solution]
+    checked = [c for c in code if c.metadata.nbgrader.grade]
+    reflected = [c for c in graded if c.cell_type == "markdown"]
     assert len(written) == len(checked) == len(reflected) > 0
-    assert all(
-        "### BEGIN SOLUTION" in c.source and "### END SOLUTION" in c.source
-        for c in written
-    )
+    for cell in written:
+        assert "### BEGIN SOLUTION" in cell.source
+        assert "### END SOLUTION" in cell.source
     assert all(c.metadata.nbgrader.points > 0 for c in checked + reflected)
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_solved_copies_are_run_from_top_to_bottom_in_short_cells(path):
-    cells = [
-        c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"
-    ]
+    cells = [c for c in cells_of(path) if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))
     outputs = [o for c in cells for o in c.outputs]
-    assert outputs and not any(
-        o.output_type == "error" or o.get("name") == "stderr" for o in outputs
-    )
-    blank = [
-        c.source
-        for c in nbformat.read(EXERCISES / path.name, as_version=4).cells
-        if c.cell_type == "code"
-    ]
-    assert all(
-        sum(bool(line.strip()) for line in source.splitlines()) <= 15
-        for source in blank
-    )
+    assert outputs
+    for output in outputs:
+        assert output.output_type != "error" and output.get("name") != "stderr"
+    for source in code_of(EXERCISES / path.name):
+        lines = [line.strip() for line in source.splitlines()]
+        code = [line for line in lines if line and not line.startswith("#")]
+        assert len(code) <= 15
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_every_blank_fails_its_checks_with_a_message_that_helps(path):
-    """Its functions are run as they stand, and each is checked by the check that stands below it."""
-    cells = [
-        c.source
-        for c in nbformat.read(EXERCISES / path.name, as_version=4).cells
-        if c.cell_type == "code"
-    ]
+    """Its functions are run as they stand, each with the check that stands below it."""
     names = {"torch": torch, "np": np, "pd": pd, "checks": checks}
-    tried = 0
-    for source in cells:
+    blanks = tried = 0
+    for source in code_of(EXERCISES / path.name):
         if "raise NotImplementedError()" in source:
             exec(source, names)
+            blanks += 1
         elif source.startswith("checks."):
             with pytest.raises(checks.NotYet, match="not written yet"):
                 exec(source, names)
             tried += 1
-    assert tried == sum("raise NotImplementedError()" in source for source in cells) > 0
+    assert tried == blanks > 0

@@ -3,10 +3,11 @@ PYTHON ?= python3
 PROFILE ?= $(or $(AR_PROFILE),classroom)
 PY := .venv/bin/python
 PIP := $(PY) -m pip install -q -c constraints.txt
+CODE := conftest.py helpers tests benchmarks notebooks
 export AR_PROFILE := $(PROFILE)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run test test-browser test-peers test-slow verify bench lab refresh exercises clean
+.PHONY: help run lint test test-browser test-peers test-slow verify bench lab refresh exercises clean
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -14,8 +15,16 @@ help:               ## say what can be made
 run: .venv/ready    ## run notebooks 01 to 08 and fill submission/ (PROFILE=smoke, classroom or full)
 	@$(PY) -m helpers
 
+lint: .venv/test    ## formatting, style, layers of imports, lines of each room
+	@$(PY) -m ruff format --quiet --check $(CODE)
+	@$(PY) -m ruff check --quiet $(CODE)
+	@.venv/bin/lint-imports --no-cache --no-logo
+	@$(PY) tests/rooms.py
+
+# Two workers, one a core. A file's tests stay together: its models are made once, and
+# a notebook's cells share a kernel.
 test: .venv/test    ## unit tests, and every notebook against its outputs, offline
-	@$(PY) -m pytest
+	@$(PY) -m pytest -n 2 --dist loadscope
 
 test-browser: .venv/test ## what is shown, used and read in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser

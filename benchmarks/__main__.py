@@ -1,4 +1,7 @@
-"""Every benchmark, one after the other, each in a process of its own: make bench, or python -m benchmarks [name]."""
+"""Every benchmark, one after the other, each in a process of its own.
+
+make bench, or python -m benchmarks [NAME ...]
+"""
 
 import subprocess
 import sys

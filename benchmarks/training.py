@@ -1,6 +1,7 @@
-"""Our training step beside Trainer's defaults and a plain loop, on a GPT-2 124M with random weights, 8×128 tokens.
+"""Our training step beside Trainer's defaults and a plain loop.
 
-Each learns from the same plays. Tokens are those a loss was taken on: padding is no text, and does not count.
+GPT-2 124M with random weights, 8×128 tokens a step, all on the same plays. Tokens are
+those a loss was taken on: padding is no text, and does not count.
 """
 
 import tempfile
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 from transformers import (
     DataCollatorForLanguageModeling,
@@ -18,14 +20,14 @@ from transformers import (
 from transformers.trainer_callback import PrinterCallback
 
 from benchmarks.sampling import gpt2
-from benchmarks.scoring import matmul_peak, operations
+from benchmarks.timing import matmul_peak, operations
 from helpers import config, data, finetune, models
+from helpers.engine import folders
+from helpers.engine.precision import fast_dtype
 
 BLOCK, BATCH = 128, 8
-STEPS, WARM = (
-    8,
-    2,
-)  # steps a contender takes; the first ones, which allocate and compile, are not timed
+STEPS = 8  # that a contender takes
+WARM = 2  # of them, the first, which allocate and compile, are not timed
 
 
 class Clock(TrainerCallback):
@@ -41,8 +43,8 @@ class Clock(TrainerCallback):
         return (self.times[-1] - self.times[WARM - 1]) / (len(self.times) - WARM)
 
 
-def quick(folder: str) -> dict:
-    """Steps and nothing else: no evaluation, no checkpoint, no report."""
+def only_steps(folder: str) -> dict:
+    """Arguments for steps and nothing else: no evaluation, checkpoint or report."""
     return {
         "output_dir": folder,
         "max_steps": STEPS,
@@ -52,68 +54,64 @@ def quick(folder: str) -> dict:
         "disable_tqdm": True,
         "log_level": "error",
         "save_strategy": "no",
+        "eval_strategy": "no",
     }
 
 
-def train(**what):
-    trainer = Trainer(**what)
-    trainer.remove_callback(PrinterCallback)
-    models.quietly(trainer.train)
-
-
-def ours(model, blocks, folder):
-    """The step of `finetune.adapt`: packed blocks, the loss in chunks, fused AdamW, bf16 where it is fast."""
+def seconds_per_step(**what) -> float:
     clock = Clock()
-    finetune.ready(model)
-    arguments = finetune.recipe(
-        Path(folder),
-        STEPS,
-        BATCH,
-        **quick(folder),
-        eval_strategy="no",
-        eval_on_start=False,
-        load_best_model_at_end=False,
+    trainer = Trainer(**what, callbacks=[clock])
+    trainer.remove_callback(PrinterCallback)
+    folders.quietly(trainer.train)
+    return clock.seconds()
+
+
+def ours(model, blocks, folder) -> float:
+    """Tokens a second as in `finetune.adapt`: packed blocks, fused AdamW, no dropout.
+
+    In bfloat16 where that is fast.
+    """
+    finetune.prepare_for_training(model)
+    changes = only_steps(folder)
+    del changes["output_dir"], changes["max_steps"]  # `training_arguments` sets them
+    nothing_else = {"eval_on_start": False, "load_best_model_at_end": False}
+    arguments = finetune.training_arguments(
+        Path(folder), STEPS, BATCH, **changes, **nothing_else
     )
-    with finetune.own_memory():
-        train(model=model, args=arguments, train_dataset=blocks, callbacks=[clock])
-    return BATCH * (BLOCK - 1) / clock.seconds()
+    step = seconds_per_step(model=model, args=arguments, train_dataset=blocks)
+    return BATCH * (BLOCK - 1) / step
 
 
-def defaults(model, speeches, tokenizer, folder):
-    """Trainer as it comes, a speech an example, padded to the longest of its batch."""
-    clock, seen = Clock(), []
+def defaults(model, speeches, tokenizer, folder) -> float:
+    """Trainer as it comes: a speech an example, padded to the longest of its batch."""
+    seen = []
     pad = DataCollatorForLanguageModeling(tokenizer, mlm=False)
 
     def collate(rows):
         seen.append(sum(len(row["input_ids"]) - 1 for row in rows))
         return pad(rows)
 
-    arguments = TrainingArguments(**quick(folder), per_device_train_batch_size=BATCH)
-    train(
-        model=model,
-        args=arguments,
-        train_dataset=speeches,
-        data_collator=collate,
-        callbacks=[clock],
+    arguments = TrainingArguments(
+        **only_steps(folder), per_device_train_batch_size=BATCH
+    )
+    step = seconds_per_step(
+        model=model, args=arguments, train_dataset=speeches, data_collator=collate
     )
     timed = seen[WARM:STEPS]
-    return sum(timed) / len(timed) / clock.seconds()
+    return sum(timed) / len(timed) / step
 
 
-def plain(model, blocks):
-    """A loop in the manner of nanoGPT on a CPU: packed blocks, float32, all logits at once, AdamW."""
+def plain(model, blocks) -> float:
+    """A loop in the manner of nanoGPT on a CPU: packed blocks, float32, AdamW."""
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=1e-4, betas=(0.9, 0.95), weight_decay=0.1
     )
     clock = Clock()
     for step in range(STEPS):
-        ids = torch.tensor(
-            blocks[step * BATCH : (step + 1) * BATCH]["input_ids"], device=model.device
-        )
+        rows = blocks[step * BATCH : (step + 1) * BATCH]["input_ids"]
+        ids = torch.tensor(rows, device=model.device)  # (BATCH, BLOCK)
         logits = model(input_ids=ids[:, :-1], use_cache=False).logits
-        loss = torch.nn.functional.cross_entropy(
-            logits.flatten(0, 1), ids[:, 1:].flatten()
-        )
+        loss = cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten())
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         clip_grad_norm_(model.parameters(), 1.0)
@@ -124,42 +122,31 @@ def plain(model, blocks):
 
 
 def main() -> None:
-    reader = models.load("packaged", dtype=torch.float32)
+    reader = models.load("packaged")
     plays = data.splits("shakespeare")["train"]["text"][:4]
-    blocks = data.packed_blocks(
-        plays, reader.encode, reader.separator, BLOCK, seed=config.SEED
-    )
-    speeches = [
-        ids[:BLOCK]
-        for ids in reader.encode([s for play in plays for s in play.split("\n\n")])
-        if len(ids) > 1
-    ]
-    speeches = data.Dataset.from_dict({"input_ids": speeches})
+    blocks = data.packed_blocks(plays, reader.encode, reader.bos_id, BLOCK, config.SEED)
+    speeches = [speech for play in plays for speech in play.split("\n\n")]
+    rows = [ids[:BLOCK] for ids in reader.encode(speeches) if len(ids) > 1]
+    padded = data.Dataset.from_dict({"input_ids": rows})
 
-    def fresh():  # each starts from the same random weights
-        return gpt2(torch.float32).model
-
+    # Each starts from the same random weights.
     with tempfile.TemporaryDirectory() as folder:
         speed = {
-            "ours": ours(fresh(), blocks, folder),
+            "ours": ours(gpt2().model, blocks, folder),
             "Trainer's defaults, float32": defaults(
-                fresh(), speeches, reader.tokenizer, folder
+                gpt2().model, padded, reader.tokenizer, folder
             ),
-            "plain loop, float32": plain(fresh(), blocks),
+            "plain loop, float32": plain(gpt2().model, blocks),
         }
-    work = 3 * operations(
-        gpt2(torch.float32), 1
-    )  # a backward pass costs two forward passes
-    dtype = models.fast_dtype()
-    peaks = {
-        name: matmul_peak(dtype if name == "ours" else torch.float32) for name in speed
-    }
-    print(f"{BATCH}x{BLOCK} tokens a step; ours in {str(dtype).removeprefix('torch.')}")
+    work = 3 * operations(gpt2())  # a backward pass costs two forward passes
+    fast = fast_dtype()
+    peaks = dict.fromkeys(speed, matmul_peak()) | {"ours": matmul_peak(fast)}
+    precision = str(fast).removeprefix("torch.")
+    print(f"{BATCH}x{BLOCK} tokens a step; ours in {precision}")
+    print(f"{'step':<30}{'tokens/s':>9}{'ours is':>9}{'of peak':>9}")
     for name, rate in speed.items():
-        share = work * rate / peaks[name]
-        print(
-            f"{name:<30} {rate:>8.0f} tokens/s {speed['ours'] / rate:>7.2f}x {share:>7.0%} of peak"
-        )
+        times, of_peak = speed["ours"] / rate, work * rate / peaks[name]
+        print(f"{name:<30}{rate:>9.0f}{times:>8.2f}x{of_peak:>9.0%}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,12 @@
-"""What every test runs under: the smoke profile, offline, in a temporary copy of the helpers.
+"""What every test runs under: the smoke profile, offline, in a copy of the helpers.
 
-Everything a run writes lies beside the helpers it imports, so a copy keeps the checkout untouched, and
-notebooks, whose kernels start in notebooks/, find that copy by PYTHONPATH. AR_BASE and AR_NEURIPS are
-respected if set, so that the same tests can be run on another model or corpus.
+Everything a run writes lies beside the helpers it imports, so a copy in a temporary
+folder keeps the checkout untouched, and notebooks, whose kernels start in notebooks/,
+find that copy by PYTHONPATH. AR_BASE and AR_NEURIPS are respected if set, so that the
+same tests can be run on another model or corpus.
+
+`pytest -n 2` starts two more processes, the workers. They inherit this environment and
+share its folder, so that a model fine-tuned by one notebook is there for the next.
 """
 
 import atexit
@@ -14,33 +18,55 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 # Blank exercises are meant to fail; their solved copies are run.
-collect_ignore = [
-    str(path) for path in (HERE / "notebooks" / "exercises").glob("*.ipynb")
-]
-HOME = Path(tempfile.mkdtemp(prefix="autoregressive-"))
-atexit.register(shutil.rmtree, HOME, ignore_errors=True)
-shutil.copytree(
-    HERE / "helpers", HOME / "helpers", ignore=shutil.ignore_patterns("__pycache__")
-)
-# For notebook 08, should it run first.
-shutil.copytree(
-    HERE / "submission", HOME / "runs" / "smoke" / "submission", dirs_exist_ok=True
-)
+EXERCISES = HERE / "notebooks" / "exercises"
+collect_ignore = [str(path) for path in EXERCISES.glob("*.ipynb")]
+# Files whose tests take longest, longest first: with two workers, what is begun last
+# should be short. Everything else follows in the usual order.
+LONGEST = ("test_finetune.py", "test_hub.py", "test_files.py", "test_models.py")
 
-for name in ("AR_BASE", "AR_NEURIPS"):
-    if os.environ.get(name) and (HERE / os.environ[name]).exists():
-        os.environ[name] = str((HERE / os.environ[name]).resolve())
-os.environ |= {
-    "AR_PROFILE": "smoke",
-    "HF_HUB_OFFLINE": "1",
-    "HF_HOME": str(HOME / "huggingface"),
-    "MPLCONFIGDIR": str(HOME / "matplotlib"),
-    "IPYTHONDIR": str(HOME / "ipython"),
-    "JUPYTER_CONFIG_DIR": str(HOME / "jupyter"),
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONPATH": os.pathsep.join(
-        filter(None, (str(HOME), os.environ.get("PYTHONPATH")))
-    ),
-}
+
+def make_home() -> Path:
+    """A temporary folder with a copy of the helpers; it goes when the tests end."""
+    home = Path(tempfile.mkdtemp(prefix="autoregressive-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    no_caches = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(HERE / "helpers", home / "helpers", ignore=no_caches)
+    # For notebook 08, should it run first.
+    shutil.copytree(HERE / "submission", home / "runs" / "smoke" / "submission")
+    return home
+
+
+def set_environment(home: Path) -> None:
+    """What this process, its workers and its kernels run under."""
+    for name in ("AR_BASE", "AR_NEURIPS"):
+        if os.environ.get(name) and (HERE / os.environ[name]).exists():
+            os.environ[name] = str((HERE / os.environ[name]).resolve())
+    found_by_kernels = [str(home), os.environ.get("PYTHONPATH")]
+    os.environ |= {
+        "TESTS_HOME": str(home),
+        "AR_PROFILE": "smoke",
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": str(home / "huggingface"),
+        "MPLCONFIGDIR": str(home / "matplotlib"),
+        "IPYTHONDIR": str(home / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(home / "jupyter"),
+        "OMP_NUM_THREADS": "1",  # two workers have two cores between them
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": os.pathsep.join(filter(None, found_by_kernels)),
+    }
+
+
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    set_environment(make_home())
 sys.dont_write_bytecode = True
-sys.path.insert(0, str(HOME))
+sys.path.insert(0, os.environ["TESTS_HOME"])
+
+
+def pytest_collection_modifyitems(items):
+    """The longest files first; the tests of one file stay together and in order."""
+
+    def place(item):
+        name = item.path.name
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)

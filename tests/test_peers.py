@@ -1,7 +1,8 @@
-"""Our scores beside those of two scorers we did not write: lm-evaluation-harness and minicons.
+"""Our scores beside those of two scorers that are not ours: lm-eval and minicons.
 
-No text here is longer than the context: the harness scores such a text in windows that overlap by one token,
-ours overlap by half, minicons has none, so each would rightly give another number.
+No text here is longer than the context: lm-eval scores such a text in windows that
+overlap by one token, ours overlap by half, minicons has none, so each would rightly
+give another number.
 """
 
 import copy
@@ -12,12 +13,13 @@ import pytest
 import torch
 
 from benchmarks import scoring
-from helpers import data, likelihood, models
+from helpers import likelihood, models, strings
 
 pytestmark = pytest.mark.peers
 PACKAGES = {"lm-eval": "lm_eval", "minicons": "minicons"}
 BATCH = 8
-# Where a tokenizer, a byte count or a padded batch could go wrong. The tiny model sees 256 bytes at most.
+# Where a tokenizer, a byte count or a padded batch could go wrong. The tiny model sees
+# 256 bytes at most.
 AWKWARD = {
     "emoji": [
         "\U0001f3ad",
@@ -50,64 +52,63 @@ AWKWARD = {
 
 @pytest.fixture(scope="module", params=PACKAGES)
 def peer(request):
-    pytest.importorskip(
-        PACKAGES[request.param],
-        reason=f"{request.param} is missing: make test-peers installs it",
-    )
+    reason = f"{request.param} is missing: make test-peers installs it"
+    pytest.importorskip(PACKAGES[request.param], reason=reason)
     return scoring.PEERS[request.param]
 
 
 @pytest.fixture(scope="module")
-def strings():
-    """Columns `domain` (the kind) and `text`: 100 of each of the three kinds, and the harder kinds."""
+def texts():
+    """Columns `domain` (the kind) and `text`: the three kinds, and the harder kinds."""
+    three, few = strings.evaluation_strings(100), strings.evaluation_strings(10)
+    awkward = [(kind, text) for kind, texts in AWKWARD.items() for text in texts]
     parts = [
-        data.evaluation_strings(100),
-        data.harder_strings(data.evaluation_strings(10)),
+        three,
+        strings.harder_strings(few),
+        pd.DataFrame(awkward, columns=["domain", "text"]),
     ]
-    awkward = pd.DataFrame(
-        [(kind, text) for kind, texts in AWKWARD.items() for text in texts],
-        columns=["domain", "text"],
-    )
-    return pd.concat([*parts, awkward], ignore_index=True)[["domain", "text"]]
+    return pd.concat(parts, ignore_index=True)[["domain", "text"]]
 
 
 @pytest.fixture(scope="module", params=["tiny", "packaged"])
-def ours(request, strings):
-    """A model in fp32, the only precision in which a thousandth of a nat means anything, and our scores."""
-    lm = models.load(request.param, dtype=torch.float32)
-    return lm, likelihood.score(
-        lm, list(strings.text), progress=False
-    ).log_likelihood.to_numpy()
+def ours(request, texts):
+    """A model and our scores under it."""
+    lm = models.load(request.param)
+    scored = likelihood.score(lm, list(texts.text), progress=False)
+    return lm, scored.log_likelihood.to_numpy()
 
 
-def test_agrees_with_the_peer_on_every_kind(peer, ours, strings):
+def log_likelihood_in_float64(exact, lm, text):
+    ids = torch.tensor([[lm.bos_id, *lm.encode([text])[0]]], device=lm.device)
+    with torch.inference_mode():
+        log_p = exact(ids[:, :-1]).logits[0].double().log_softmax(-1)
+    return log_p.gather(1, ids[0, 1:, None]).sum().item()
+
+
+def test_agrees_with_the_peer_on_every_kind(peer, ours, texts):
     lm, scores = ours
-    apart = np.abs(np.array(peer(lm)(list(strings.text), BATCH)) - scores)
-    worst = pd.Series(apart).groupby(strings.domain).max()
+    apart = np.abs(np.array(peer(lm)(list(texts.text), BATCH)) - scores)
+    worst = pd.Series(apart).groupby(texts.domain).max()
     print(worst.to_string())
-    # lm-eval takes PyTorch's log_softmax, which on some processors rounds by as much; then float64 decides.
+    # lm-eval takes PyTorch's log_softmax, which on some processors rounds by as much;
+    # then float64 decides.
     disputed = np.flatnonzero(apart >= 1e-3)[:20]
     exact = copy.deepcopy(lm.model).double() if len(disputed) else None
     for i in disputed:
-        ids = torch.tensor(
-            [[lm.separator, *lm.encode([strings.text[i]])[0]]], device=lm.device
-        )
-        with torch.inference_mode():
-            log_p = exact(ids[:, :-1]).logits[0].double().log_softmax(-1)
-        truth = log_p.gather(1, ids[0, 1:, None]).sum().item()
-        assert abs(scores[i] - truth) < 5e-4, (
-            f"{strings.text[i]!r}: ours {scores[i]}, float64 {truth}"
-        )
+        truth = log_likelihood_in_float64(exact, lm, texts.text[i])
+        said = f"{texts.text[i]!r}: ours {scores[i]}, float64 {truth}"
+        assert abs(scores[i] - truth) < 5e-4, said
     assert worst.max() < 3e-3, f"nats apart, at most, by kind:\n{worst.to_string()}"
 
 
-def test_the_separator_is_what_both_condition_on(peer, ours):
-    """A peer that left it out, or took another, would miss the first token's own log-probability."""
+def test_the_bos_token_is_what_both_condition_on(peer, ours):
+    """A peer that left it out would miss the first token's own log-probability."""
     lm, _ = ours
     first = likelihood.token_log_probs(lm, "x")
     assert len(first) == 1
-    ids = torch.tensor([[lm.separator]], device=lm.device)
+    ids = torch.tensor([[lm.bos_id]], device=lm.device)
     with torch.inference_mode():
-        expected = lm.model(ids).logits[0, 0].log_softmax(-1)[first.token_id[0]].item()
+        log_p = lm.model(ids).logits[0, 0].log_softmax(-1)  # (vocabulary,)
+    expected = log_p[first.token_id[0]].item()
     assert first.log_prob[0] == pytest.approx(expected, abs=1e-3)
     assert peer(lm)(["x"], 1)[0] == pytest.approx(expected, abs=1e-3)

@@ -1,20 +1,20 @@
-"""Reshaped distributions, parity with generate, and exactness on a model small enough to enumerate."""
-
-import itertools
+"""Distributions reshaped, parity with generate, and exactness where one can count."""
 
 import numpy as np
 import pytest
 import torch
+from scipy.stats import chisquare
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers import models, sampling
+from helpers.engine import decoding
 
 PROMPTS = ["HAMLET:\n", "In this paper we", "", "The nature of things is"]
 
 
 @pytest.fixture(scope="module")
 def lm():
-    return models.load("tiny", dtype=torch.float32)
+    return models.load("tiny")
 
 
 class Digits:
@@ -32,85 +32,105 @@ class Digits:
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(1)
-    model = GPT2LMHeadModel(
-        GPT2Config(
-            vocab_size=12,
-            n_positions=16,
-            n_embd=16,
-            n_layer=1,
-            n_head=2,
-            initializer_range=0.6,
-        )
-    )
+    size = {"n_positions": 16, "n_embd": 16, "n_layer": 1, "n_head": 2}
+    settings = GPT2Config(vocab_size=12, initializer_range=0.6, **size)
+    model = GPT2LMHeadModel(settings)
     return models.LanguageModel(model.eval(), Digits(), "small")
 
 
-def test_reshape_by_hand():
+@pytest.mark.parametrize(
+    "settings, expected",
+    [
+        ({"temperature": 0.5}, [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]),
+        ({"temperature": 0}, [1, 0, 0]),
+        ({"top_k": 2}, [0.625, 0.375, 0]),
+        ({"top_p": 0.5}, [1, 0, 0]),
+        ({"top_p": 0.51}, [0.625, 0.375, 0]),
+        ({"top_k": 2, "top_p": 0.6}, [1, 0, 0]),  # top-k first: 0.625 is enough
+    ],
+)
+def test_reshape_by_hand(settings, expected):
     logits = torch.tensor([0.5, 0.3, 0.2]).log()
-    shaped = lambda **s: sampling.reshape(logits, **s).exp().tolist()  # noqa: E731
-    assert shaped(temperature=0.5) == pytest.approx(
-        [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]
-    )
-    assert shaped(temperature=0) == [1, 0, 0]
-    assert shaped(top_k=2) == pytest.approx([0.625, 0.375, 0])
-    assert shaped(top_p=0.5) == [1, 0, 0]
-    assert shaped(top_p=0.51) == pytest.approx([0.625, 0.375, 0])
-    assert (
-        sampling.reshape(torch.zeros(4), top_k=2).exp().tolist() == [0.25] * 4
-    )  # ties at the edge stay
+    shaped = sampling.reshape(logits, **settings).exp().tolist()
+    assert shaped == pytest.approx(expected)
+
+
+def test_ties_at_the_edge_of_top_k_stay():
+    shaped = sampling.reshape(torch.zeros(4), top_k=2)
+    assert shaped.exp().tolist() == [0.25] * 4
 
 
 def test_greedy_equals_generate_on_twenty_prompts(lm):
     prompts = PROMPTS + [PROMPTS[0][:i] + PROMPTS[3][-i:] for i in range(1, 17)]
     ours = sampling.sample(lm, prompts, max_new_tokens=20, temperature=0)
     for prompt, sample in zip(prompts, ours):
-        ids = torch.tensor([[lm.separator, *lm.encode([prompt])[0]]])
-        out = lm.model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            max_new_tokens=20,
-            do_sample=False,
-            pad_token_id=0,
-        )[0, ids.shape[1] :].tolist()
-        assert sample.token_ids == (out[: out.index(0)] if 0 in out else out)
+        ids = torch.tensor([[lm.bos_id, *lm.encode([prompt])[0]]])
+        how = {"max_new_tokens": 20, "do_sample": False, "pad_token_id": 0}
+        out = lm.model.generate(ids, attention_mask=torch.ones_like(ids), **how)
+        written = out[0, ids.shape[1] :].tolist()
+        end = written.index(lm.bos_id) if lm.bos_id in written else len(written)
+        assert sample.token_ids == written[:end]
 
 
 @pytest.mark.parametrize("horizon", [1, 2])
 def test_the_batch_does_not_matter(lm, horizon):
-    how = {
-        "max_new_tokens": 12,
-        "temperature": 0.8,
-        "top_k": 5,
-        "temperature_horizon": horizon,
-        "seed": 3,
-    }
-    together = sampling.sample(lm, PROMPTS, n=2, **how)
-    alone = [s for p in PROMPTS for s in sampling.sample(lm, [p], n=2, **how)]
+    how = {"max_new_tokens": 12, "temperature": 0.8, "top_k": 5, "seed": 3}
+    how |= {"temperature_horizon": horizon, "n": 2}
+    together = sampling.sample(lm, PROMPTS, **how)
+    alone = [s for p in PROMPTS for s in sampling.sample(lm, [p], **how)]
     assert [s.text for s in together] == [s.text for s in alone]
     assert together[0].text != together[1].text
 
 
-@pytest.mark.parametrize(
-    "how", [{"top_p": 0.9}, {"top_k": 5, "temperature_horizon": 2}]
-)
-def test_log_probabilities_are_the_models_own(lm, how):
-    sample = sampling.sample(
-        lm, ["In this paper", "To be"], max_new_tokens=15, temperature=0.7, **how
-    )[1]
-    ids = [lm.separator, *lm.encode(["To be"])[0], *sample.token_ids]
+def own_log_probs(lm, prompt, sample):
+    """The model's own next-token log-probabilities, a row for each token drawn."""
+    ids = [lm.bos_id, *lm.encode([prompt])[0], *sample.token_ids]
     with torch.inference_mode():
         own = lm.model(torch.tensor([ids])).logits[0].log_softmax(-1)
-    start = len(ids) - len(sample.token_ids)
-    assert np.allclose(
-        sample.token_log_probs,
-        [own[t - 1, ids[t]].item() for t in range(start, len(ids))],
-        atol=1e-4,
-    )
-    assert all(used >= -1e-6 or used > -50 for used in sample.sampling_log_probs)
+    return own[-len(sample.token_ids) - 1 : -1]  # (drawn, vocabulary)
+
+
+@pytest.mark.parametrize("horizon", [1, 2])
+def test_log_probabilities_are_the_models_own(lm, horizon):
+    how = {"max_new_tokens": 15, "temperature": 0.7, "top_k": 5}
+    how["temperature_horizon"] = horizon
+    sample = sampling.sample(lm, ["In this paper", "To be"], **how)[1]
+    own = own_log_probs(lm, "To be", sample)
+    chosen = own.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
+    assert np.allclose(sample.token_log_probs, chosen, atol=1e-4)
+
+
+def test_what_was_drawn_from_is_the_reshaped_distribution(lm):
+    how = {"temperature": 0.7, "top_k": 50, "top_p": 0.9}
+    sample = sampling.sample(lm, ["To be"], max_new_tokens=15, **how)[0]
+    shaped = sampling.reshape(own_log_probs(lm, "To be", sample), **how)
+    chosen = shaped.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
+    assert np.allclose(sample.sampling_log_probs, chosen, atol=1e-4)
+
+
+def test_weights_laid_out_for_the_processor_give_the_same_logits(lm):
+    ids = torch.tensor(lm.encode(["To be, or not to be", "Who's there? Answer"]))
+    layer = lm.model.transformer.h[0].mlp.c_fc
+
+    def logits():
+        with torch.inference_mode():
+            return lm.model(ids).logits
+
+    plain = logits()
+    with decoding.laid_out(lm.model):
+        assert torch.allclose(logits(), plain, atol=1e-5)
+        assert ("forward" in vars(layer)) == decoding._has_onednn(lm.model)
+    with pytest.raises(KeyError), decoding.laid_out(lm.model):
+        raise KeyError  # an error inside leaves nothing behind
+    assert torch.equal(logits(), plain)
+    assert not any("forward" in vars(module) for module in lm.model.modules())
 
 
 def exact(model, temperature, top_k, top_p, horizon, length=3):
-    """The distribution over first `length` tokens, by enumeration; a separator ends a text."""
+    """{token ids: probability} of the first `length` tokens, by enumeration.
+
+    Token 0 ends a text, and is not among its ids.
+    """
 
     def next_log_probs(prefix):
         with torch.inference_mode():
@@ -127,17 +147,17 @@ def exact(model, temperature, top_k, top_p, horizon, length=3):
             mass[x1] = ((own[x1] + kept) / temperature).logsumexp(0)
         return sampling.reshape(mass, top_p=top_p).exp()
 
-    found, open_ends = {}, {(): 1.0}
+    ended, open_ends = {}, {(): 1.0}
     for _ in range(length):
         grown = {}
         for prefix, p in open_ends.items():
             for token, q in enumerate(step([0, 3, *prefix]).tolist()):
-                if q > 0:
-                    (found if token == 0 else grown)[
-                        prefix if token == 0 else (*prefix, token)
-                    ] = p * q
+                if q > 0 and token == 0:
+                    ended[prefix] = p * q
+                elif q > 0:
+                    grown[*prefix, token] = p * q
         open_ends = grown
-    return found | open_ends
+    return ended | open_ends
 
 
 @pytest.mark.parametrize(
@@ -157,11 +177,9 @@ def exact(model, temperature, top_k, top_p, horizon, length=3):
 def test_samples_match_the_enumerated_distribution(
     small, temperature, top_k, top_p, horizon
 ):
-    from scipy.stats import chisquare
-
     expected = exact(small.model, temperature, top_k, top_p, horizon)
     assert sum(expected.values()) == pytest.approx(1, abs=1e-4)
-    n = 20_000
+    n = 10_000
     drawn = sampling.sample(
         small,
         ["2"],
@@ -174,20 +192,17 @@ def test_samples_match_the_enumerated_distribution(
         seed=5,
         progress=False,
     )
-    counts = {key: 0 for key in expected}
+    counts = dict.fromkeys(expected, 0)
     for sample in drawn:
-        counts[tuple(sample.token_ids)] += (
-            1  # KeyError: something was drawn that cannot be
-        )
-    common = [k for k in expected if n * expected[k] >= 5]
-    observed = [counts[k] for k in common] + [n - sum(counts[k] for k in common)]
-    wanted = [n * expected[k] for k in common]
-    wanted += [n - sum(wanted)]
-    if wanted[-1] < 5:
-        observed, wanted = (
-            observed[:-1],
-            [w * sum(observed[:-1]) / sum(wanted[:-1]) for w in wanted[:-1]],
-        )
+        counts[tuple(sample.token_ids)] += 1  # KeyError: what has probability 0
+    # What is expected fewer than five times is counted together, if that makes five.
+    common = [key for key in expected if n * expected[key] >= 5]
+    observed = np.array([counts[key] for key in common])
+    wanted = n * np.array([expected[key] for key in common])
+    if n - wanted.sum() >= 5:
+        observed = np.append(observed, n - observed.sum())
+        wanted = np.append(wanted, n - wanted.sum())
+    wanted *= observed.sum() / wanted.sum()
     assert chisquare(observed, wanted).pvalue > 0.001
 
 
@@ -198,7 +213,6 @@ def test_horizon_two_differs_from_one_except_at_temperature_one(small):
     assert max(abs(one[k] - two[k]) for k in one) < 1e-4
 
 
-@pytest.mark.fault("sampling with {arguments!s:.60}")
 @pytest.mark.parametrize(
     "arguments, message",
     [
@@ -214,13 +228,7 @@ def test_horizon_two_differs_from_one_except_at_temperature_one(small):
         ({"prompts": ["x" * 300]}, r"prompts\[0\]"),
     ],
 )
-def test_bad_settings_are_named(lm, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        sampling.sample(lm, **({"prompts": ["a"], "max_new_tokens": 5} | arguments))
-
-
-def test_every_pair_of_settings_gives_text(lm):
-    for k, p in itertools.product((0, 3), (1.0, 0.5)):
-        assert (
-            len(sampling.sample(lm, ["a", ""], max_new_tokens=3, top_k=k, top_p=p)) == 2
-        )
+def test_bad_settings_are_named(lm, arguments, message, fault):
+    with pytest.raises(ValueError, match=message) as caught:
+        sampling.sample(lm, **{"prompts": ["a"], "max_new_tokens": 5} | arguments)
+    fault(f"sampling with {str(arguments)[:60]}", caught.value)

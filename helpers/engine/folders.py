@@ -45,6 +45,7 @@ def save(model, tokenizer, folder: Path, **facts) -> None:
         quietly(model.save_pretrained, aside)
         tokenizer.save_pretrained(aside)
         (aside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        (folder / FACTS).unlink(missing_ok=True)  # without it, the rest is no model
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:

@@ -132,7 +132,7 @@ class Choice:
         """For the manifest; `files` (name, size, time) tell one folder from another."""
         short = {"asked": _short(self.asked), "used": _short(self.used)}
         record = asdict(self) | short | {"label": self.label}
-        if os.path.isabs(self.used):
+        if os.path.isabs(self.used) and os.path.isdir(self.used):
             files = sorted(p for p in Path(self.used).glob("*") if p.is_file())
             stats = [(p.name, p.stat()) for p in files]
             record["files"] = [[n, s.st_size, s.st_mtime_ns] for n, s in stats]

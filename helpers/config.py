@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from helpers.engine import hub
-
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 236  # the number of the Stanford course this descends from
 DOMAINS = ("neurips", "shakespeare")  # the two corpora a model is fine-tuned on
@@ -121,6 +119,8 @@ class Choice:
 
         hub.HubError, saying what to do, if it could not be downloaded.
         """
+        from helpers.engine import hub  # here: a picture need not wait for its client
+
         if os.path.isabs(self.used):
             return Path(self.used)
         try:
@@ -182,6 +182,8 @@ def neurips() -> Choice:
 
 @functools.cache  # so that the hub is asked once, and a process keeps to the answer
 def _choose(kind: str, asked: str) -> Choice:
+    from helpers.engine import hub  # here, as above
+
     if asked in ("tiny", "packaged"):
         return Choice(asked, asked, kind=kind)
     if asked not in ("auto", "gpt2"):

@@ -106,7 +106,8 @@ def settings(domain: str) -> dict:
 def adapt(domain: str) -> pd.DataFrame:
     """Fine-tune the base on "shakespeare" or "neurips", unless such a model is there.
 
-    Takes five to twenty minutes under the classroom profile. The model is kept under
+    Under the classroom profile this takes five minutes where bfloat16 is fast, up to
+    three quarters of an hour where it is not. The model is kept under
     runs/<profile>/models/<domain>; load it with `models.load(domain)`. Returns the
     history: columns `tokens` (read so far), `loss` (nats per token) and `split`
     ("training" or "validation"). An interrupted run resumes from its last checkpoint.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import tempfile
 from contextlib import contextmanager
@@ -44,6 +46,30 @@ def write_text(path: Path, text: str) -> Path:
     with atomic(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
     return Path(path)
+
+
+def read_json(path: Path, remedy: str = ""):
+    """What a JSON file holds; None if it is not there.
+
+    If it is damaged (empty, not JSON, not UTF-8), ValueError that ends with `remedy`;
+    without one, as for what can be made again, a line is printed, and None returned.
+    """
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (ValueError, RecursionError) as error:
+        damaged = f"{path.parent.name}/{path.name} is damaged"
+        if remedy:
+            raise ValueError(f"{damaged} ({first_line(error)}): {remedy}") from None
+        print(f"{damaged} and is passed over.", flush=True)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes, in hex."""
+    with open(path, "rb") as data:
+        return hashlib.file_digest(data, "sha256").hexdigest()
 
 
 @contextmanager

@@ -1,5 +1,6 @@
-"""Files: killed at any point, two at once, read-only, full, missing, oddly named."""
+"""Files: killed, two at once, read-only, full, missing, damaged, oddly named."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -265,6 +266,51 @@ def test_a_folder_that_is_missing(tmp_path, monkeypatch, fault):
     monkeypatch.setattr(config, "submission", lambda: missing)
     assert submission.update_json("metrics.json", a=1).read_text() == '{\n "a": 1\n}\n'
     fault("no submission/ yet", "made, with everything above it")
+
+
+# ---- damaged
+
+DAMAGED = {
+    "empty": b"",
+    "cut off in the middle": b'{"a": [1, 2',
+    "with merge marks": b'<<<<<<< HEAD\n{"a": 1}\n=======\n{"a": 2}\n>>>>>>> main\n',
+    "of zeros": bytes(100),
+    "not in UTF-8": b'{"a": "\xff\xfe"}',
+    "of a hundred thousand brackets": b"[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_a_damaged_file_is_named_and_healed_or_passed_over(
+    how, tmp_path, capsys, fault
+):
+    path = tmp_path / "results" / "small.json"
+    files.write_text(path, "")
+    path.write_bytes(DAMAGED[how])
+    with pytest.raises(ValueError) as caught:
+        files.read_json(path, "delete it, and run the notebook again.")
+    said = str(caught.value)
+    assert said.startswith("results/small.json is damaged (")
+    assert said.endswith("): delete it, and run the notebook again.")
+    assert len(said.splitlines()) == 1 and len(said) <= 300
+    fault(f"a JSON file {how}", caught.value)
+    assert capsys.readouterr().out == ""
+    assert files.read_json(path) is None
+    said = "results/small.json is damaged and is passed over.\n"
+    assert capsys.readouterr().out == said
+
+
+def test_json_that_is_whole_or_not_there(tmp_path, capsys):
+    assert files.read_json(tmp_path / "small.json") is None
+    assert files.read_json(tmp_path / "small.json", "make it.") is None
+    path = files.write_text(tmp_path / "small.json", '{"é": [1, null]}')
+    assert files.read_json(path) == files.read_json(str(path), "x") == {"é": [1, None]}
+    assert capsys.readouterr().out == ""
+
+
+def test_a_digest_is_that_of_the_bytes(tmp_path):
+    (tmp_path / "large").write_bytes(content := bytes(range(256)) * 10_000)
+    assert files.digest(tmp_path / "large") == hashlib.sha256(content).hexdigest()
 
 
 CHOOSE_AND_WRITE = """

@@ -2,16 +2,22 @@
 
 Three variables choose, and nothing else is read from the environment here:
 AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the
-abstracts). Changed in a live kernel, they count from the next call on.
+abstracts). Changed in a live kernel, they count from the next call on. A run hands what
+it chose to its kernels in AR_RUN.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 import os
-from dataclasses import asdict, dataclass
+import re
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from pathlib import Path
+
+from helpers.engine import files
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 236  # the number of the Stanford course this descends from
@@ -22,6 +28,12 @@ MODELS = ("base", *DOMAINS)  # a fine-tuned model bears its domain's name
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
+# Words that mean this, whatever folder of that name lies here.
+WORDS = {
+    "model": {"auto": GPT2, "gpt2": GPT2, "packaged": None, "tiny": None},
+    "dataset": {"auto": NEURIPS_HUB, "packaged": None},
+}
+HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]{0,95}(@[\w.-]+)?", re.ASCII)
 CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
 # A hub repository can change under its name; a commit cannot. Where none is pinned, the
 # newest is looked up once, used as long as the cache holds it, and recorded.
@@ -155,10 +167,10 @@ def _remedy(kind: str) -> str:
 
 def local_path(value: str) -> Path | None:
     """`value` as an existing path: absolute, or relative to the project or to here."""
-    for start in (ROOT, Path.cwd()):
-        path = (start / Path(value).expanduser()).resolve()
-        if path.exists():
-            return path
+    for start in (ROOT, "."):
+        path = os.path.join(start, os.path.expanduser(value))
+        if os.path.exists(path):  # False for a loop of links, an unknown user, …
+            return Path(os.path.realpath(path))
     return None
 
 
@@ -168,7 +180,7 @@ def base() -> Choice:
     Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
     hub.HubError for a model that was named and not found.
     """
-    return _choose("model", os.environ.get("AR_BASE") or profile().base)
+    return _chosen("model", profile().base)
 
 
 def neurips() -> Choice:
@@ -177,34 +189,89 @@ def neurips() -> Choice:
     Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
     hub.HubError for a dataset that was named and not found.
     """
-    return _choose("dataset", os.environ.get("AR_NEURIPS") or profile().neurips)
+    return _chosen("dataset", profile().neurips)
 
 
-@functools.cache  # so that the hub is asked once, and a process keeps to the answer
-def _choose(kind: str, asked: str) -> Choice:
+def _chosen(kind: str, default: str) -> Choice:
+    """What the run handed over, if the same is still asked for; else chosen here."""
+    asked = os.environ.get(VARIABLES[kind], "").strip() or default
+    with suppress(KeyError, TypeError, ValueError):  # none, or another program's
+        handed = Choice(**json.loads(os.environ["AR_RUN"])[kind])
+        if handed.asked == asked:
+            return handed
+    return choose(kind, asked)
+
+
+def hand_over() -> None:
+    """Fix both choices for this process and for those that it starts from now on."""
+    chosen = {"model": asdict(base()), "dataset": asdict(neurips())}
+    os.environ["AR_RUN"] = json.dumps(chosen)
+
+
+def choose(kind: str, asked: str) -> Choice:
+    """The "model" or "dataset" that `asked` means: a word, a path, or a hub id.
+
+    A path has a separator, or ends like a corpus file; a hub id may end in @commit.
+    "auto" is what it was for the fine-tuned models that this profile has; else what the
+    hub gives; else the packaged stand-in. A process keeps to its answer.
+    FileNotFoundError for a path that does not exist; hub.HubError for a model or
+    dataset that was named and not found.
+    """
+    return _choose(kind, asked, runs() / "models")
+
+
+@functools.cache  # so that the hub is asked once
+def _choose(kind: str, asked: str, models: Path) -> Choice:
     from helpers.engine import hub  # here, as above
 
-    if asked in ("tiny", "packaged"):
-        return Choice(asked, asked, kind=kind)
-    if asked not in ("auto", "gpt2"):
-        if path := local_path(asked):
-            return Choice(asked, str(path), kind=kind)
-        path_like = asked.startswith((".", "/", "~")) or asked.count("/") > 1
-        if path_like or Path(asked).suffix in CORPUS_FILES:
-            raise FileNotFoundError(
-                f"{VARIABLES[kind]}={asked!r}: there is no such file or folder "
-                "(paths are relative to the project's folder)."
-            )
-    preferred = GPT2 if kind == "model" else NEURIPS_HUB
-    repo = preferred if asked in ("auto", "gpt2") else asked
+    if asked == "auto" and (before := _auto_before(kind, models)):
+        return before
+    repo, _, commit = asked.partition("@")
+    if asked in WORDS[kind]:
+        repo = WORDS[kind][asked]
+        if repo is None:
+            return Choice(asked, asked, kind=kind)
+    elif path := _path(kind, asked):
+        return Choice(asked, str(path), kind=kind)
     try:
-        commit = hub.newest(repo, kind, REVISIONS.get(repo))
-        return Choice(asked, repo, commit, kind=kind)
+        found = hub.newest(repo, kind, commit or REVISIONS.get(repo))
+        return Choice(asked, repo, found, kind=kind)
     except hub.HubError as error:
         if asked != "auto":
-            raise hub.HubError(f"{error}: {_remedy(kind)}") from None
+            here = f" For what lies here, write ./{asked}." if local_path(asked) else ""
+            raise hub.HubError(f"{error}: {_remedy(kind)}{here}") from None
         stand_in = Choice(asked, "packaged", kind=kind).label
         return Choice(asked, "packaged", None, f"{error}: {stand_in} stands in.", kind)
+
+
+def _path(kind: str, asked: str) -> Path | None:
+    """The file or folder that is meant; None if a hub id is."""
+    path = local_path(asked)
+    hub_id = HUB_ID.fullmatch(asked) and not asked.lower().endswith(CORPUS_FILES)
+    if hub_id and (path is None or "/" not in asked):
+        return None
+    if path is None:
+        variable = VARIABLES[kind]
+        said = f"{variable}=" if os.environ.get(variable, "").strip() == asked else ""
+        raise FileNotFoundError(
+            f"{said}{asked!r:.80}: there is no such file or folder "
+            "(paths are relative to the project's folder)."
+        )
+    return path
+
+
+def _auto_before(kind: str, models: Path) -> Choice | None:
+    """What auto chose for the fine-tuned models that are here, as they recorded it."""
+    key = "base" if kind == "model" else "corpus"
+    again = f" To look again, delete runs/{models.parent.name}/models."
+    for domain in DOMAINS:
+        with suppress(KeyError, TypeError):  # no model here, or an older one's facts
+            record = files.read_json(models / domain / "facts.json")[key]
+            old = Choice(**{f.name: record[f.name] for f in fields(Choice)})
+            if old.asked == "auto":
+                note = old.note.removesuffix(again) + again
+                return replace(old, note=note) if old.used == "packaged" else old
+    return None
 
 
 def versions() -> dict[str, str]:

@@ -1,10 +1,13 @@
 """What a run leaves behind, in plain formats: CSV for scores, JSON for facts, text.
 
-Every file is whole: a reader finds the old one or the new one.
+Every file is whole: a reader finds the old one or the new one. The manifest lists each
+with its digest and its run, so that `mixed` can say what does not belong together.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import math
 import textwrap
@@ -83,13 +86,118 @@ def _check(values: pd.Series, good: pd.Series, wanted: str) -> None:
 
 
 def update_json(name: str, **facts) -> Path:
-    """Merge `facts` into the JSON object in `submission/<name>`, made if missing."""
-    path = config.submission() / name
-    waiting = f"Another process is writing {name}; waiting for it."
-    with files.lock(config.ROOT / "runs" / ".update.lock", waiting):
-        old = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        text = json.dumps(old | facts, indent=1, ensure_ascii=False, default=float)
-        return files.write_text(path, text + "\n")
+    """Merge `facts` into the JSON object in `submission/<name>`, made if missing.
+
+    A file that another run made is begun anew, so that no file is of two runs.
+    """
+    path, manifest = config.submission() / name, config.submission() / "manifest.json"
+    with _locked():
+        maker = _listed(manifest).get(name, {}).get("run")
+        if path != manifest and maker not in (None, run()):
+            print(f"{name} was of another run ({maker}) and is begun anew.")
+            path.unlink(missing_ok=True)
+        _merge(path, facts)
+    return record(path)
+
+
+def _locked():
+    """The lock under which a JSON file is read, changed and written."""
+    waiting = "Another process is writing into submission/; waiting for it."
+    return files.lock(config.ROOT / "runs" / ".update.lock", waiting)
+
+
+def _merge(path: Path, facts: dict) -> None:
+    files.write_text(path, _json(_object(path) | facts, indent=1) + "\n")
+
+
+def _object(path: Path) -> dict:
+    """What a JSON file holds; nothing if it is missing, damaged, or no object."""
+    found = files.read_json(path)
+    return found if isinstance(found, dict) else {}
+
+
+def _json(value, indent: int | None = None) -> str:
+    """JSON text; NaN and infinity, which JSON does not have, become null."""
+    plain = json.loads(json.dumps(value, default=float), parse_constant=lambda _: None)
+    return json.dumps(plain, indent=indent, ensure_ascii=False)
+
+
+def record(path: Path) -> Path:
+    """List a file of submission/ in its manifest, with its digest and its run.
+
+    What lies elsewhere is not listed. Returns `path`.
+    """
+    manifest = config.submission() / "manifest.json"
+    if path != manifest and path.is_relative_to(manifest.parent):
+        name, maker = path.relative_to(manifest.parent).as_posix(), run()
+        with _locked():
+            facts = {"sha256": files.digest(path), "run": maker}
+            _merge(manifest, {"files": _listed(manifest) | {name: facts}})
+    return path
+
+
+def _listed(manifest: Path) -> dict:
+    return _object(manifest).get("files") or {}
+
+
+def run() -> str:
+    """What decides a run's numbers, in words; files that say the same go together."""
+    said = [f"profile {config.profile().name}"]
+    for what, choice in (("base", config.base()), ("abstracts", config.neurips())):
+        said.append(f"{what} {choice.label} {_content(choice)[:12]}".strip())
+    return ", ".join([*said, f"seed {config.SEED}"])
+
+
+@functools.cache  # so that a model's file is read once
+def _content(choice: config.Choice) -> str:
+    """What tells one content of a name from another: a commit, or a digest."""
+    path = Path(choice.used)
+    if not path.is_absolute():
+        return choice.revision or ""
+    if path.is_file():
+        return files.digest(path)
+    inside = sorted(p for p in path.glob("*") if p.is_file())
+    digests = "".join(map(files.digest, inside))
+    return hashlib.sha256(digests.encode()).hexdigest()
+
+
+def mixed(rewritten: str = "") -> str:
+    """What in submission/ does not belong together, and what to do; "" if all does.
+
+    A file that is about to be `rewritten` does not count. "" also where no run has
+    listed its files.
+    """
+    folder = config.submission()
+    listed = _listed(folder / "manifest.json")
+    if not listed:
+        return ""
+    makers, odd = {}, {"changed since": [], "missing": [], "in no run's list": []}
+    for name, facts in listed.items():
+        if name == rewritten:
+            continue
+        if not (folder / name).exists():
+            odd["missing"].append(name)
+        elif files.digest(folder / name) != facts["sha256"]:
+            odd["changed since"].append(name)
+        makers.setdefault(facts["run"], []).append(name)
+    known = {*listed, "manifest.json", rewritten}
+    found = {path.name for path in folder.glob("[!.]*") if path.is_file()}
+    odd["in no run's list"] = sorted(found - known)
+    if len(makers) == 1:
+        makers = {}
+    groups = [
+        f"{_few(names)}: {what}" for what, names in (makers | odd).items() if names
+    ]
+    if not groups:
+        return ""
+    again = f"make run PROFILE={config.profile().name}"
+    said = f"{folder.name}/ is not what one run left. {'; '.join(groups)}."
+    return f"{said}\nTo make it whole, run the series again: {again}"
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
 
 
 def wrapped(text: str) -> str:

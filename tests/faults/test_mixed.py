@@ -1,0 +1,125 @@
+"""One run, one choice; and what in submission/ was made by another one is named."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from helpers import config, submission
+
+CHOOSE = "from helpers import config; print([config.base(), config.neurips()])"
+
+
+@pytest.fixture
+def folder(monkeypatch, tmp_path):
+    monkeypatch.setattr(config, "submission", lambda: tmp_path / "submission")
+    return tmp_path / "submission"
+
+
+def write(folder, name, text):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return submission.record(folder / name)
+
+
+# ---- one run, one choice
+
+
+def chosen(code):
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_a_run_keeps_its_choice_when_the_hub_comes_up(monkeypatch, fault):
+    """Two kernels, the hub up only for the second."""
+    hub_is_up = f"from helpers.engine import hub; hub.newest = lambda *_: 'c'; {CHOOSE}"
+    for variable in ("AR_BASE", "AR_NEURIPS"):
+        monkeypatch.setenv(variable, "auto")
+    assert chosen(CHOOSE) != chosen(hub_is_up)  # what went wrong without a hand-over
+    monkeypatch.setenv("AR_RUN", "")  # so that it is put back after the test
+    config.hand_over()
+    first, second = chosen(CHOOSE), chosen(hub_is_up)
+    assert first == second and "'packaged'" in first
+    fault("the hub is down for one notebook, up for the next", "the same choice")
+
+
+def test_a_variable_changed_in_a_kernel_of_a_run_counts(monkeypatch):
+    monkeypatch.setenv("AR_RUN", "")
+    monkeypatch.setenv("AR_BASE", "auto")
+    config.hand_over()
+    monkeypatch.setenv("AR_BASE", "tiny")
+    assert config.base().used == "tiny"
+
+
+@pytest.mark.parametrize("value", ["3", "[]", "{}", "{", '{"model": {"asked": 1}}'])
+def test_an_ar_run_of_another_program_is_passed_over(monkeypatch, value):
+    monkeypatch.setenv("AR_RUN", value)
+    assert config.base() == config.choose("model", "tiny")
+
+
+# ---- what does not belong together
+
+
+def test_nothing_is_said_of_one_run_or_of_a_folder_from_before(folder):
+    folder.mkdir()
+    (folder / "README.md").write_text("mine")
+    (folder / "manifest.json").write_text('{"seed": 236}')
+    assert submission.mixed() == ""
+    (folder / "README.md").unlink()
+    write(folder, "a.csv", "1")
+    write(folder, "b.png", "2")
+    assert submission.mixed() == ""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["seed"] == 236 and set(manifest["files"]) == {"a.csv", "b.png"}
+
+
+def test_two_runs_are_named_with_what_each_was_made_with(folder, monkeypatch, fault):
+    write(folder, "old.csv", "1")
+    write(folder, "old.png", "1")
+    monkeypatch.setenv("AR_BASE", "packaged")
+    write(folder, "new.csv", "2")
+    said = submission.mixed()
+    fault("submission/ after a second run was killed half-way", said)
+    assert "old.csv, old.png: profile smoke, base tiny untrained GPT-2" in said
+    assert "new.csv: profile smoke, base SmolLM2-135M" in said and "make run" in said
+    assert max(map(len, said.splitlines())) <= 300
+
+
+def test_another_text_under_the_same_name_is_another_run(folder, corpus):
+    corpus("a.txt", lambda path: path.write_text("one"))
+    write(folder, "a.csv", "1")
+    path = os.environ["AR_NEURIPS"]
+    os.utime(path)
+    submission._content.cache_clear()  # as in a new process
+    write(folder, "b.csv", "1")
+    assert submission.mixed() == ""  # only its time has changed
+    corpus("a.txt", lambda path: path.write_text("two"))
+    submission._content.cache_clear()
+    write(folder, "c.csv", "1")
+    assert "a.csv, b.csv: " in submission.mixed()
+
+
+def test_what_was_changed_since_is_named(folder, fault):
+    write(folder, "a.csv", "1")
+    write(folder, "b.csv", "1")
+    write(folder, "c.csv", "1")
+    (folder / "b.csv").write_text("by hand")
+    (folder / "c.csv").rename(folder / "d.csv")
+    said = submission.mixed()
+    fault("submission/ changed by hand", said)
+    for part in ("b.csv: changed", "c.csv: missing", "d.csv: in no run's list"):
+        assert part in said
+    assert "a.csv" not in said
+
+
+def test_metrics_of_another_run_are_begun_anew(folder, monkeypatch, capsys):
+    submission.update_json("metrics.json", old=1)
+    submission.update_json("metrics.json", claims=1)
+    monkeypatch.setenv("AR_BASE", "packaged")
+    path = submission.update_json("metrics.json", new=2)
+    assert json.loads(path.read_text()) == {"new": 2}
+    assert "metrics.json was of another run" in capsys.readouterr().out
+    assert submission.mixed() == ""

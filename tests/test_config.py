@@ -1,5 +1,7 @@
 """What the environment chooses, and what is said where it was not found."""
 
+import json
+
 import pytest
 
 from helpers import config, data, models
@@ -107,3 +109,134 @@ def test_a_smoke_run_keeps_away_from_the_real_results(monkeypatch):
     assert config.submission() == config.runs() / "submission"
     monkeypatch.setenv("AR_PROFILE", "classroom")
     assert config.submission() == config.ROOT / "submission"
+
+
+# ---- names: words, paths and hub ids
+
+
+@pytest.fixture
+def here(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def all_known(monkeypatch):
+    """A hub that knows everything."""
+    newest = lambda repo, kind, revision: revision or "newest"  # noqa: E731
+    monkeypatch.setattr(hub, "newest", newest)
+
+
+@pytest.mark.parametrize("word", ["auto", "gpt2", "packaged", "tiny"])
+def test_a_folder_does_not_change_what_a_word_means(all_known, here, word):
+    before = config.choose("model", word)
+    config._choose.cache_clear()
+    (here / word).mkdir()
+    assert config.choose("model", word) == before
+
+
+@pytest.mark.parametrize(
+    "asked", ["./m", "sub/m", "{}/m", "~/m", "m/", "a b", "t.txt", "T.CSV", "sub/m@c"]
+)
+def test_what_has_a_separator_or_a_corpus_ending_is_a_path(
+    all_known, here, monkeypatch, asked
+):
+    monkeypatch.setenv("HOME", str(here))
+    asked = asked.format(here)
+    path = here / asked.replace("~", ".")
+    path.mkdir(parents=True)
+    assert config.choose("dataset", asked).used == str(path.resolve())
+
+
+@pytest.mark.parametrize("asked", ["m", "own/m", "Qwen2.5-0.5B", "m.json"])
+def test_anything_else_is_a_hub_id(all_known, here, asked):
+    (here / asked.partition("/")[0]).mkdir()
+    assert config.choose("model", asked).used == asked
+
+
+def test_a_commit_pins_a_hub_id(all_known):
+    choice = config.choose("model", "own/m@abc123")
+    assert (choice.used, choice.revision) == ("own/m", "abc123")
+
+
+def test_a_folder_of_a_name_the_hub_does_not_know_is_said(here, fault):
+    (here / "mine").mkdir()
+    with pytest.raises(hub.HubError, match=r"write \./mine\.$") as caught:
+        config.choose("model", "mine")
+    fault("AR_BASE=mine, a folder, and unknown to the hub", caught.value)
+
+
+def test_space_around_a_value_does_not_count(monkeypatch):
+    monkeypatch.setenv("AR_BASE", "tiny ")  # as `set AR_BASE=tiny && …` on Windows
+    assert config.base().used == "tiny"
+
+
+NO_PATHS = {
+    "of an unknown user": "~nouser/x",
+    "a loop of links": "./loop",
+    "with a NUL": "./a\0b",
+    "too long": "x" * 5000,
+    "too long, with a separator": "./" + "x" * 5000,
+    "a link to nothing": "./dangling",
+}
+
+
+@pytest.mark.parametrize("what", NO_PATHS)
+def test_a_path_that_cannot_be_is_one_line(here, what, fault):
+    (here / "loop").symlink_to("loop")
+    (here / "dangling").symlink_to("nothing")
+    with pytest.raises(FileNotFoundError, match="no such file") as caught:
+        config.choose("model", NO_PATHS[what])
+    assert len(str(caught.value)) <= 300 and "\n" not in str(caught.value)
+    fault(f"a base model's path, {what}", caught.value)
+
+
+# ---- auto, where there are fine-tuned models
+
+
+@pytest.fixture
+def made_with(monkeypatch, tmp_path):
+    """A function that leaves a fine-tuned model with the Choices it was made with."""
+    monkeypatch.setattr(config, "runs", lambda: tmp_path / "classroom")
+    monkeypatch.setattr(hub, "newest", lambda *_: "newest")  # the hub is up
+
+    def leave(domain, **facts):
+        path = tmp_path / "classroom" / "models" / domain / "facts.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(facts))
+
+    return leave
+
+
+def test_auto_is_what_the_models_here_were_made_with(made_with):
+    base = config.Choice("auto", "packaged", note="no connection: it stands in.")
+    corpus = config.Choice("auto", config.NEURIPS_HUB, "old", kind="dataset")
+    made_with("neurips", base=base.record(), corpus=corpus.record())
+    chosen = config.choose("model", "auto")
+    hint = " To look again, delete runs/classroom/models."
+    assert chosen.used == "packaged" and chosen.note == base.note + hint
+    assert config.choose("dataset", "auto") == corpus  # no stand-in, so nothing to say
+    made_with("shakespeare", base=chosen.record())
+    config._choose.cache_clear()
+    assert config.choose("model", "auto") == chosen  # the hint is said once
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"base": None},
+        {"base": {"asked": "auto"}},
+        {"base": config.Choice("packaged", "packaged").record()},
+    ],
+)
+def test_models_not_made_under_auto_do_not_bind_it(made_with, facts):
+    made_with("neurips", **facts)
+    assert config.choose("model", "auto").used == config.GPT2
+
+
+def test_a_damaged_facts_file_does_not_bind_auto(made_with, tmp_path, capsys):
+    made_with("neurips")
+    (tmp_path / "classroom" / "models" / "neurips" / "facts.json").write_text("")
+    assert config.choose("model", "auto").used == config.GPT2
+    assert "neurips/facts.json is damaged" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from helpers import config
-from helpers.models import LanguageModel
+from helpers.models import LanguageModel, as_texts
 
 WINDOW = 1024  # tokens seen at once at most: GPT-2's context, enough for any abstract
 BATCH_TOKENS = 1024  # scored at once, padding counted: more is no faster on a CPU
@@ -110,27 +110,14 @@ def score_ids(
 def encoded(lm: LanguageModel, texts: list[str], condition_on: str) -> list[list[int]]:
     """The ids of each text, after the separator ("bos") or as they are ("first_token").
 
-    ValueError for another `condition_on`, a string in place of the list, or, naming its
-    position, an element that is not text.
+    ValueError for another `condition_on`.
     """
     if condition_on not in ("bos", "first_token"):
         raise ValueError(
             f'condition_on={condition_on!r}: choose "bos" or "first_token".'
         )
-    if isinstance(texts, str):
-        raise ValueError(f"texts is one string; give a list: [{texts[:20]!r}].")
-    for i, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise ValueError(f"texts[{i}] is {type(text).__name__}, not str.")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise ValueError(
-                f"texts[{i}] has a lone surrogate at character {error.start}, "
-                "which is no text; remove or replace it."
-            ) from None
     given = [lm.bos_id] if condition_on == "bos" else []
-    return [given + ids for ids in lm.encode(list(texts))]
+    return [given + ids for ids in lm.encode(texts)]
 
 
 # ---- tables of scores
@@ -140,6 +127,7 @@ def score(
     lm: LanguageModel,
     texts: list[str],
     *,
+    given: list[str] | None = None,
     condition_on: str = "bos",
     batch_tokens: int = BATCH_TOKENS,
     progress: bool = True,
@@ -151,15 +139,37 @@ def score(
     `"first_token"` puts nothing in front: the text's own first token is given, not
     scored, as in the Stanford assignment, though its bytes still count in `n_bytes`. A
     text longer than the context is scored in full, in windows that overlap by half or
-    more. ValueError for another `condition_on`, a string in place of the list, or,
-    naming its position, an element that is not text.
+    more.
+
+    given: a beginning for each text; the rows are then log p(text | beginning). The two
+    are cut into tokens together, and a token counts if it reaches into the text. The
+    difference of two scores is something else, for the seam may move: after
+    "The capital of France is " comes a token that begins with that space.
+
+    ValueError for another `condition_on`, another number of beginnings, what is no list
+    of texts, or, naming its position, an element that is not text.
     """
-    sequences = encoded(lm, texts, condition_on)
-    values = score_ids(lm, sequences, batch_tokens, progress)
+    texts = as_texts(texts, "texts")
+    beginnings = as_texts([""] * len(texts) if given is None else given, "given")
+    if len(beginnings) != len(texts):
+        raise ValueError(f"given has {len(beginnings)} texts, and texts {len(texts)}.")
+    both = [before + text for before, text in zip(beginnings, texts)]
+    values = score_ids(lm, encoded(lm, both, condition_on), batch_tokens, progress)
+    for i, before in enumerate(beginnings):
+        if before:
+            values[i] = values[i][_before(lm, before, both[i], f"given[{i}]") :]
     n_bytes = [len(text.encode("utf-8")) for text in texts]
     table = _table(values, n_bytes)
     table.insert(0, "n_chars", [len(text) for text in texts])
     return table
+
+
+def _before(lm: LanguageModel, before: str, both: str, name: str) -> int:
+    """How many tokens of a text end within its beginning."""
+    ends = lm.ends(both)
+    if len(before) not in ends:
+        print(f"{name} ends inside a token ({before[-9:]!r}); it counts as the text's.")
+    return sum(end <= len(before) for end in ends)
 
 
 def _table(values: list[np.ndarray], n_bytes: list[int]) -> pd.DataFrame:
@@ -176,16 +186,18 @@ def token_log_probs(
 ) -> pd.DataFrame:
     """One text, token by token.
 
-    Columns `token_id`, `token` (its text; � for part of a character), `log_prob`
-    (nats), `rank` (1 = likeliest).
+    Columns `token_id`, `token` (its text; a character of several tokens stands at the
+    first of them, and the others are empty), `log_prob` (nats), `rank` (1 = likeliest).
     """
-    sequence = encoded(lm, [text], condition_on)[0]
-    values = score_ids(lm, [sequence], BATCH_TOKENS, progress=False)[0]
-    ids = sequence[1:]
+    ids = encoded(lm, as_texts([text], "texts"), condition_on)
+    values = score_ids(lm, ids, BATCH_TOKENS, progress=False)[0]
+    ends = lm.ends(text)
+    pieces = [text[start:end] for start, end in zip([0, *ends], ends)]
+    scored = len(values)  # with "first_token" one less than there are
     return pd.DataFrame(
         {
-            "token_id": ids,
-            "token": [lm.decode([i]) for i in ids],
+            "token_id": ids[0][1:],
+            "token": pieces[len(pieces) - scored :],
             "log_prob": values[:, 0],
             "rank": values[:, 1].astype(int),
         }
@@ -213,8 +225,12 @@ def score_held_out(
     The first piece of each text, then the second of each, and so on, until they hold
     `n_bytes` bytes or the texts end. Plays are cut as short as abstracts, because a
     model picks up the style of what it has just read: on a long text the base would
-    catch up. `bits_per_byte` (below) makes one number of the table.
+    catch up. `bits_per_byte` (below) makes one number of the table. ValueError for
+    pieces or bytes fewer than one, and as for `score`.
     """
+    if piece < 1 or n_bytes < 1:
+        raise ValueError(f"piece={piece} and n_bytes={n_bytes} must be at least 1.")
+    texts = as_texts(texts, "texts")
     cut = [[t[i : i + piece] for i in range(0, len(t), piece)] for t in texts]
     # zip_longest gives None for texts that have ended.
     in_turn = [part for turn in zip_longest(*cut) for part in turn if part]

@@ -5,20 +5,26 @@ Weights are float32, so that a score changes with machine and batch only by roun
 
 from __future__ import annotations
 
+import functools
+import itertools
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
+from os.path import commonprefix
 from pathlib import Path
 
+import pandas as pd
 import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers
 from tokenizers.models import BPE
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from helpers import config
-from helpers.engine import files, folders
+from helpers.engine import decoding, files, folders
 from helpers.engine.packages import package_file
 from helpers.engine.precision import device
 
 SEPARATOR = "<|endoftext|>"  # between documents, in GPT-2 and the packaged model
+NO_LIMIT = 1024  # tokens at once for a model that names no limit: GPT-2's context
 
 
 @dataclass
@@ -42,15 +48,58 @@ class LanguageModel:
 
     @property
     def context_length(self) -> int:
-        """The most tokens the model takes at once."""
-        return self.model.config.max_position_embeddings
+        """The most tokens the model takes at once, or NO_LIMIT if it does not say."""
+        settings = self.model.config.get_text_config()
+        for name in ("max_position_embeddings", "max_seq_len"):
+            limit = getattr(settings, name, None)
+            if isinstance(limit, int) and limit > 0:
+                return limit - self._positions_unused(limit)
+        return NO_LIMIT
+
+    def _positions_unused(self, limit: int) -> int:
+        """Positions that no token has: some families begin after that of padding."""
+        tables = (m for m in self.model.modules() if isinstance(m, torch.nn.Embedding))
+        first = [t.padding_idx for t in tables if t.num_embeddings == limit]
+        return first[0] + 1 if first and first[0] is not None else 0
+
+    @functools.cached_property
+    def keeps_cache(self) -> bool:
+        """Whether growing texts with a key-value cache gives the model's own logits."""
+        tokens = min(32, self.context_length - 2)
+        return decoding.cache_agrees(self.model, self.bos_id, tokens)
 
     def encode(self, texts: list[str]) -> list[list[int]]:
-        """Token ids of each text, nothing added."""
+        """Token ids of each text, nothing added; a marker's characters stay characters.
+
+        ValueError for the first text that its tokens do not give back.
+        """
         if not texts:
             return []
-        encoded = self.tokenizer(texts, add_special_tokens=False, verbose=False)
-        return encoded["input_ids"]
+        sequences = self._tokens(texts)["input_ids"]
+        for text, ids in zip(texts, sequences):
+            back = self.decode(ids)
+            if back != text:
+                at = len(commonprefix([text, back]))
+                raise ValueError(
+                    f"The tokens of {self.name} do not give back a text: "
+                    f"{text[at : at + 20]!r} becomes {back[at : at + 20]!r}. "
+                    "Their likelihood is not the text's: take out what is lost, "
+                    "or take another model."
+                )
+        return sequences
+
+    def ends(self, text: str) -> list[int]:
+        """For each token of a text, how many characters have begun when it ends.
+
+        The first token of a character begins it; its other tokens begin none.
+        """
+        offsets = self._tokens([text], return_offsets_mapping=True)["offset_mapping"][0]
+        # A token may be listed without the space before it, never with one after it.
+        return list(itertools.accumulate((end for _, end in offsets), max))
+
+    def _tokens(self, texts: list[str], **more):
+        plainly = {"add_special_tokens": False, "split_special_tokens": True}
+        return self.tokenizer(texts, verbose=False, **plainly, **more)
 
     def decode(self, ids: list[int]) -> str:
         """The text of token ids, unchanged."""
@@ -59,6 +108,38 @@ class LanguageModel:
     def parameters(self) -> int:
         """How many numbers training has fitted."""
         return sum(p.numel() for p in self.model.parameters())
+
+    def digests(self) -> dict[str, str]:
+        """The SHA-256 of each file it was read from; "tiny" is made in memory."""
+        folder = self.model.name_or_path
+        return folders.digests(Path(folder)) if folder else {}
+
+
+def as_texts(values, name: str) -> list[str]:
+    """The texts in `values` as a list: what is scored or continued.
+
+    ValueError, calling it `name`, for what is no series of texts; naming its position,
+    for an element that is not text.
+    """
+    if isinstance(values, str):
+        raise ValueError(f"{name} is one string; give a list: [{values[:20]!r}].")
+    try:
+        texts = list(values)
+    except TypeError:
+        texts = None
+    if texts is None or isinstance(values, bytes | Mapping | Set | pd.DataFrame):
+        raise ValueError(f"{name} is {type(values).__name__}; give a list of strings.")
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise ValueError(f"{name}[{i}] is {type(text).__name__}, not str.")
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name}[{i}] has a lone surrogate at character {error.start}, "
+                "which is no text; remove or replace it."
+            ) from None
+    return texts
 
 
 def load(which: str = "base") -> LanguageModel:
@@ -80,7 +161,8 @@ def load(which: str = "base") -> LanguageModel:
             )
         model, tokenizer = folders.read(folder, facts["base"]["label"])
     else:
-        choice = _choice(which)
+        named = which != "base"
+        choice = config.choose("model", which) if named else config.base()
         facts = {"base": choice.record()}
         if choice.used == "tiny":
             model, tokenizer = _tiny()
@@ -88,17 +170,7 @@ def load(which: str = "base") -> LanguageModel:
             packaged = choice.used == "packaged"
             folder = packaged_folder() if packaged else choice.fetch()
             model, tokenizer = folders.read(folder, choice.label)
-    model.loss_type = "ForCausalLM"  # where a class does not say, transformers warns
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
-
-
-def _choice(which: str) -> config.Choice:
-    """The Choice for any name but a fine-tuned model's, as config.base() makes one."""
-    if which == "base":
-        return config.base()
-    path = config.local_path(which)
-    used = str(path) if path and which not in ("packaged", "tiny") else which
-    return config.Choice(which, used, config.REVISIONS.get(which))
 
 
 def packaged_folder() -> Path:

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from helpers import config, submission
 from helpers.engine import decoding
-from helpers.models import LanguageModel
+from helpers.models import LanguageModel, as_texts
 
 
 @dataclass
@@ -42,8 +42,10 @@ def reshape(
     Temperature T raises every probability to the power 1/T and renormalises; 0 keeps
     only the likeliest token. Top-k keeps the k likeliest (Fan et al. 2018) and any that
     tie with the k-th; 0 keeps all. Top-p keeps the fewest of the likeliest tokens that
-    together reach p (nucleus sampling, Holtzman et al. 2020).
+    together reach p (nucleus sampling, Holtzman et al. 2020); 1 keeps all. ValueError
+    for a setting outside its range.
     """
+    _check_shape(temperature, top_k, top_p)
     logits = logits.float()
     if temperature == 0:
         best = logits.argmax(-1, keepdim=True)
@@ -58,6 +60,7 @@ def reshape(
         # For each token, the mass of those likelier than it.
         before = ordered.values.cumsum(-1) - ordered.values
         enough = before >= top_p
+        enough[..., 0] = False  # the likeliest stays, however small p is
         # From the order of likelihood back to the order of the vocabulary.
         dropped = torch.zeros_like(enough).scatter(-1, ordered.indices, enough)
         logits = logits.masked_fill(dropped, -torch.inf)
@@ -92,10 +95,17 @@ def sample(
     pass over the whole vocabulary); `top_p` applies after the sum. `temperature=0`
     takes the likeliest next token, whatever the horizon.
 
-    ValueError for settings outside their range, no prompts, a string in place of the
-    list, or a prompt that leaves no room in the context.
+    ValueError for settings outside their range, no prompts, what is no list of texts,
+    an element that is not text, or a prompt that leaves no room in the context.
+    FloatingPointError if the model gives no probabilities.
     """
-    _check(prompts, n, max_new_tokens, temperature, top_k, top_p, temperature_horizon)
+    prompts = as_texts(prompts, "prompts")
+    _check_shape(temperature, top_k, top_p)
+    _check(bool(prompts), "prompts is empty; [''] starts from the document separator")
+    _check(n >= 1, f"n={n} is not at least 1")
+    _check(max_new_tokens >= 1, f"max_new_tokens={max_new_tokens} is not at least 1")
+    horizon = temperature_horizon
+    _check(horizon in (1, 2), f"temperature_horizon={horizon} is not 1 or 2")
     sequences = _encoded(lm, prompts, max_new_tokens)
     streams = _random_streams(prompts, n, seed)
     samples = [Sample(prompt) for prompt in prompts for _ in range(n)]
@@ -106,12 +116,15 @@ def sample(
 
     with layout:
         repeated = [ids for ids in sequences for _ in range(n)]
-        batch = decoding.Batch(lm.model, repeated, padding=lm.bos_id)
+        kind = decoding.Batch if lm.keeps_cache else decoding.Plain
+        batch = kind(lm.model, repeated, padding=lm.bos_id)
         going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
         options = {"leave": False, "delay": 2, "disable": not progress}
         bar = tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", **options)
         for step in bar:
             own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
+            if own.isnan().any():
+                raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
             if looks_ahead:
                 shaped = _two_tokens(batch, own, temperature, top_k, top_p)
             else:
@@ -190,27 +203,21 @@ def _random_streams(prompts: list[str], n: int, seed: int) -> list[torch.Generat
     return streams
 
 
-def _check(prompts, n, max_new_tokens, temperature, top_k, top_p, horizon) -> None:
-    """ValueError for the first setting that is outside its range."""
-    if isinstance(prompts, str):
-        raise ValueError(f"prompts is one string; give a list: [{prompts[:20]!r}].")
-    if not prompts:
-        raise ValueError("prompts is empty; [''] starts from the document separator.")
-    for complaint, good in {
-        f"temperature={temperature} is not at least 0": temperature >= 0,
-        f"top_k={top_k} is not at least 0 (0 keeps every token)": top_k >= 0,
-        f"top_p={top_p} is outside (0, 1]; 1 keeps every token": 0 < top_p <= 1,
-        f"n={n} is not at least 1": n >= 1,
-        f"max_new_tokens={max_new_tokens} is not at least 1": max_new_tokens >= 1,
-        f"temperature_horizon={horizon} is not 1 or 2": horizon in (1, 2),
-    }.items():
-        if not good:
-            raise ValueError(f"{complaint}.")
+def _check_shape(temperature: float, top_k: int, top_p: float) -> None:
+    in_range = temperature == 0 or 1e-3 <= temperature <= 1e3  # float32 has limits
+    _check(in_range, f"temperature={temperature} is not 0, or from 0.001 to 1000")
+    _check(top_k >= 0, f"top_k={top_k} is not at least 0 (0 keeps every token)")
+    _check(0 < top_p <= 1, f"top_p={top_p} is outside (0, 1]; 1 keeps every token")
+
+
+def _check(good: bool, complaint: str) -> None:
+    if not good:
+        raise ValueError(f"{complaint}.")
 
 
 def _encoded(lm: LanguageModel, prompts: list[str], room: int) -> list[list[int]]:
     """Ids of each prompt after the separator; ValueError without `room` for more."""
-    sequences = [[lm.bos_id, *ids] for ids in lm.encode(list(prompts))]
+    sequences = [[lm.bos_id, *ids] for ids in lm.encode(prompts)]
     for i, ids in enumerate(sequences):
         if len(ids) + room > lm.context_length:
             raise ValueError(

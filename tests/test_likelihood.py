@@ -6,6 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE, WordLevel
+from transformers import PreTrainedTokenizerFast
 
 from helpers import likelihood, models
 
@@ -77,16 +80,122 @@ def test_no_text_and_texts_of_nothing_or_little(lm):
     assert likelihood.score(lm, ["", "a"]).log_likelihood[0] == 0.0
     given = likelihood.score(lm, ["a"], condition_on="first_token")
     assert given.log_likelihood[0] == 0.0
-    bos = lm.decode([lm.bos_id])
-    scored = likelihood.score(lm, [bos * 3, "a", "\x00"])
-    assert scored.n_tokens.tolist() == [3, 1, 1]
+    scored = likelihood.score(lm, ["a", "\x00"])
+    assert scored.n_tokens.tolist() == [1, 1]
     assert scored.log_likelihood.lt(0).all()
+
+
+def test_a_marker_in_a_text_is_the_characters_it_is_written_with(lm, fault):
+    marker = lm.decode([lm.bos_id])
+    scored = likelihood.score(lm, ["ab", f"a{marker}b"])
+    assert scored.n_tokens.tolist() == [2, 2 + len(marker)]
+    assert lm.bos_id not in lm.encode([f"a{marker}b"])[0]
+    fault(f"a text that quotes {marker}", f"{len(marker)} tokens, one a character")
+
+
+def test_texts_that_can_be_read_only_once(lm):
+    texts = ["to be", "or not"]
+    for values in ((t for t in texts), pd.Series(texts, index=[7, 9]), np.array(texts)):
+        assert likelihood.score(lm, values).equals(likelihood.score(lm, texts))
+
+
+# ---- a text that goes on from a beginning
+
+
+def test_given_a_beginning_the_two_add_up(lm):
+    """Where a token is a byte no seam moves: log p(a) + log p(b | a) = log p(a b)."""
+    begun, gone_on = ["HAMLET:", ""], ["\nTo be", "or not"]
+    whole = likelihood.score(lm, [a + b for a, b in zip(begun, gone_on)])
+    after = likelihood.score(lm, gone_on, given=begun)
+    parts = likelihood.score(lm, begun).log_likelihood + after.log_likelihood
+    assert np.allclose(parts, whole.log_likelihood, atol=1e-3)
+    assert after.n_bytes.tolist() == after.n_tokens.tolist() == [6, 6]
+
+
+@pytest.mark.parametrize(
+    "begun, gone_on",
+    [("The king is", " dead"), ("The king is ", "dead"), ("The k", "ing")],
+)
+def test_given_a_beginning_no_text_is_likelier_than_certain(begun, gone_on, capsys):
+    """The packaged model's tokens begin with a space, so the seam may lie in one."""
+    lm = models.load("packaged")
+    after = likelihood.score(lm, [gone_on], given=[begun])
+    assert after.log_likelihood[0] < 0 and after.n_tokens[0] == 1
+    ids = torch.tensor([[lm.bos_id, *lm.encode([begun + gone_on])[0]]])
+    with torch.inference_mode():
+        logits = lm.model(ids[:, :-1]).logits[0, -1].log_softmax(-1)
+    expected = logits[ids[0, -1]].item()
+    assert after.log_likelihood[0] == pytest.approx(expected, abs=1e-3)
+    said = "ends inside a token" in capsys.readouterr().out
+    assert said == (not gone_on.startswith(" "))
+
+
+def test_a_beginning_for_each_text(lm):
+    with pytest.raises(ValueError, match="given has 1 texts, and texts 2"):
+        likelihood.score(lm, ["a", "b"], given=["c"])
+    with pytest.raises(ValueError, match=r"given\[0\] is NoneType"):
+        likelihood.score(lm, ["a"], given=[None])
+
+
+# ---- tokens and characters
+
+
+def test_a_character_of_several_tokens_is_shown_whole():
+    text = "I love it \U0001f600 and 你好 and café \n\n x  "
+    for name in ("tiny", "packaged"):
+        lm = models.load(name)
+        for condition_on in ("bos", "first_token"):
+            table = likelihood.token_log_probs(lm, text, condition_on=condition_on)
+            skipped = 0 if condition_on == "bos" else 1
+            assert "".join(table.token) == text[skipped:]
+            assert table.token_id.tolist() == lm.encode([text])[0][skipped:]
+
+
+def words_alone():
+    """A model whose tokenizer knows four words, and lumps all others together."""
+    known = {"<unk>": 0, "</s>": 1, "to": 2, "be": 3, "or": 4, "not": 5}
+    tokenizer = Tokenizer(WordLevel(known, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = {"eos_token": "</s>", "unk_token": "<unk>"}
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special)
+    model = models.load("tiny").model
+    return models.LanguageModel(model, wrapped, "four words")
+
+
+def test_a_text_that_its_tokens_do_not_give_back_is_refused(fault):
+    lm = words_alone()
+    assert len(likelihood.score(lm, ["to be or not to be"])) == 1
+    with pytest.raises(ValueError, match="'zounds' becomes '<unk>'") as caught:
+        likelihood.score(lm, ["to be", "to be zounds"])
+    fault("a text with a word that the tokenizer does not know", caught.value)
+
+
+def test_a_tokenizer_that_marks_spaces_gives_them_back():
+    """As SentencePiece does: ▁ for a space, and one more before the first word."""
+    letters = {c: i for i, c in enumerate(["</s>", *"▁tobernw \n"])}
+    tokenizer = Tokenizer(BPE(vocab=letters, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
+    lm = models.LanguageModel(models.load("tiny").model, wrapped, "spaces marked")
+    text = "to be or not\nto be"
+    table = likelihood.token_log_probs(lm, text)
+    assert "".join(table.token) == text
 
 
 @pytest.mark.parametrize(
     "texts, message",
     [
         ("To be", r"give a list: \['To be'\]"),
+        (None, "texts is NoneType; give a list"),
+        (7, "texts is int; give a list"),
+        ({"a": "To be"}, "texts is dict; give a list"),
+        ({"To be"}, "texts is set; give a list"),
+        (pd.DataFrame({"text": ["To be"]}), "texts is DataFrame; give a list"),
+        (b"To be", "texts is bytes; give a list"),
+        (np.zeros(2), r"texts\[0\] is float64"),
+        ([["To be"]], r"texts\[0\] is list"),
+        ([float("nan")], r"texts\[0\] is float"),
         (["fine", None], r"texts\[1\] is NoneType"),
         (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1"),
     ],

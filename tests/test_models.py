@@ -1,11 +1,13 @@
 """Loading: the tiny model, a folder, the packaged SmolLM2, and what will not do."""
 
+import hashlib
 import json
 import os
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from helpers import config, likelihood, models, strings
 from helpers.engine import folders, packages
@@ -24,7 +26,7 @@ def test_the_tiny_model_is_the_same_every_time_and_reads_any_text():
 def test_a_saved_model_comes_back_the_same(tmp_path):
     lm, folder = models.load("tiny"), tmp_path / "a folder é"
     folders.save(lm.model, lm.tokenizer, folder, base="tiny")
-    assert folders.saved(folder) == {"base": "tiny"}
+    assert folders.saved(folder)["base"] == "tiny"
     assert [p.name for p in tmp_path.iterdir()] == [folder.name]
     assert (folder / "model.safetensors").exists()
     again = models.load(str(folder))
@@ -64,7 +66,57 @@ def pickled(folder):
     (folder / "model.safetensors").unlink()
 
 
+def weights(change):
+    """Rewrites a folder's weights, a dictionary by name."""
+
+    def rewrite(folder):
+        path = folder / "model.safetensors"
+        save_file(change(load_file(path)), path, metadata={"format": "pt"})
+
+    return rewrite
+
+
+def without_a_layer(named):
+    return {name: w for name, w in named.items() if ".h.1." not in name}
+
+
+def with_words(*words, **special):
+    """Adds words, or special tokens, to a folder's tokenizer."""
+
+    def add(folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer.add_tokens(list(words))
+        tokenizer.add_special_tokens(special)
+        tokenizer.save_pretrained(folder)
+
+    return add
+
+
+def of_another_model(folder):
+    models.load("packaged").tokenizer.save_pretrained(folder)
+
+
+def with_another_end(folder):
+    """As many tokens, but another of them ends a text."""
+    path = folder / "tokenizer_config.json"
+    facts = json.loads(path.read_text())
+    ends = dict.fromkeys(("bos_token", "eos_token", "pad_token"), "a")
+    path.write_text(json.dumps(facts | ends))
+
+
 SPOILT = {
+    "a layer missing among its weights": weights(without_a_layer),
+    "weights saved from a compiled model": weights(
+        lambda named: {f"_orig_mod.{name}": w for name, w in named.items()}
+    ),
+    "a weight too many": weights(lambda named: named | {"extra": torch.ones(1)}),
+    "positions of another number": weights(
+        lambda named: named | {"transformer.wpe.weight": torch.ones(100, 48)}
+    ),
+    "a word added to its tokenizer alone": with_words("HAMLET"),
+    "markers added to its tokenizer alone": with_words(bos_token="<|startoftext|>"),
+    "the tokenizer of another model": of_another_model,
+    "a tokenizer that ends texts otherwise": with_another_end,
     "no files": lambda f: emptied(f, "*"),
     "no tokenizer": lambda f: emptied(f, "tokenizer*"),
     "half of its weights": lambda f: os.truncate(f / "model.safetensors", 10_000),
@@ -83,6 +135,38 @@ def test_a_folder_that_is_no_model(tmp_path, what, fault):
         models.load(str(folder))
     assert not (folder / "ran").exists()
     fault(f"AR_BASE: a folder with {what}", caught.value)
+
+
+def test_constants_that_old_versions_saved_are_no_weights(tmp_path):
+    lm, folder = models.load("tiny"), tmp_path / "old"
+    folders.save(lm.model, lm.tokenizer, folder)
+    named = {"transformer.h.0.attn.masked_bias": torch.tensor(-1e4)}
+    weights(lambda old: old | named)(folder)
+    assert models.load(str(folder)).parameters() == lm.parameters()
+
+
+def test_a_damaged_fine_tuned_model_is_as_good_as_none(monkeypatch, tmp_path, fault):
+    monkeypatch.setattr(config, "runs", lambda: tmp_path)
+    lm, folder = models.load("tiny"), tmp_path / "models" / "neurips"
+    folders.save(lm.model, lm.tokenizer, folder, base={"label": "tiny"})
+    assert models.load("neurips").digests() == lm_digests(folder)
+    for spoil in (
+        lambda: os.truncate(folder / "model.safetensors", 10_000),
+        lambda: (folder / "facts.json").write_text(""),
+    ):
+        folders.save(lm.model, lm.tokenizer, folder, base={"label": "tiny"})
+        spoil()
+        assert folders.saved(folder) is None
+        with pytest.raises(FileNotFoundError, match="run its notebook") as caught:
+            models.load("neurips")
+    fault("a fine-tuned model cut short on the disk", caught.value)
+
+
+def lm_digests(folder):
+    names = ["config.json", "generation_config.json", "model.safetensors"]
+    names += ["tokenizer.json", "tokenizer_config.json"]
+    sums = [hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names]
+    return dict(zip(names, sums))
 
 
 def test_the_packaged_model_is_pretrained_and_is_converted_once(capsys):

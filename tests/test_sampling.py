@@ -55,6 +55,29 @@ def test_reshape_by_hand(settings, expected):
     assert shaped == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("top_p", [1e-300, 1e-45, 1e-6])
+@pytest.mark.parametrize("temperature", [0.001, 1.0, 1000.0])
+def test_however_little_is_kept_the_likeliest_token_is(top_p, temperature):
+    logits = torch.tensor([[0.1, 3.0, 0.2], [900.0, -900.0, 899.0]])
+    shaped = sampling.reshape(logits, temperature=temperature, top_p=top_p)
+    assert shaped.exp().tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+def test_a_model_that_gives_no_numbers_is_not_sampled(fault):
+    lm = models.load("tiny")
+    lm.model.transformer.ln_f.bias.data[0] = float("nan")
+    with pytest.raises(FloatingPointError, match="tiny gives NaN") as caught:
+        sampling.sample(lm, ["To be"], max_new_tokens=2)
+    fault("sampling from a model with a NaN among its weights", caught.value)
+
+
+def test_prompts_that_can_be_read_only_once(lm):
+    once = sampling.sample(lm, (p for p in PROMPTS), max_new_tokens=2)
+    assert [s.text for s in once] == [
+        s.text for s in sampling.sample(lm, PROMPTS, max_new_tokens=2)
+    ]
+
+
 def test_ties_at_the_edge_of_top_k_stay():
     shaped = sampling.reshape(torch.zeros(4), top_k=2)
     assert shaped.exp().tolist() == [0.25] * 4
@@ -217,8 +240,8 @@ def test_horizon_two_differs_from_one_except_at_temperature_one(small):
     "arguments, message",
     [
         ({"prompts": []}, "empty"),
-        ({"temperature": -1}, "not at least 0"),
-        ({"temperature": float("nan")}, "not at least 0"),
+        ({"temperature": -1}, "not 0, or from"),
+        ({"temperature": float("nan")}, "not 0, or from"),
         ({"prompts": "HAMLET"}, r"\['HAMLET'\]"),
         ({"top_p": 0}, r"outside \(0, 1\]"),
         ({"top_p": 1.5}, r"outside \(0, 1\]"),
@@ -226,6 +249,13 @@ def test_horizon_two_differs_from_one_except_at_temperature_one(small):
         ({"temperature_horizon": 3}, "1 or 2"),
         ({"max_new_tokens": 300}, "past the model's context"),
         ({"prompts": ["x" * 300]}, r"prompts\[0\]"),
+        ({"temperature": 1e-300}, "not 0, or from"),
+        ({"temperature": float("inf"), "temperature_horizon": 2}, "not 0, or from"),
+        ({"top_p": float("nan")}, r"outside \(0, 1\]"),
+        ({"prompts": None}, "prompts is NoneType; give a list"),
+        ({"prompts": ["fine", None]}, r"prompts\[1\] is NoneType"),
+        ({"prompts": [float("nan")]}, r"prompts\[0\] is float"),
+        ({"prompts": ["a\ud800"]}, r"prompts\[0\] has a lone surrogate"),
     ],
 )
 def test_bad_settings_are_named(lm, arguments, message, fault):

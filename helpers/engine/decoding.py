@@ -8,11 +8,49 @@ more at 8 and 32 prompts, and nothing at 1 (benchmarks/README.md).
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
 from transformers.pytorch_utils import Conv1D
+
+
+class Plain:
+    """Sequences part-way, read anew at every step: slow, and right for any model.
+
+    `logits` has shape (rows, vocabulary), one row per sequence still growing.
+    """
+
+    def __init__(self, model, sequences: list[list[int]], padding: int):
+        self.model, self.sequences, self.padding = model, sequences, padding
+        self.logits = self._after(sequences)
+
+    def _after(self, sequences: list[list[int]]) -> torch.Tensor:
+        """The logits of what comes next, (sequences, vocabulary)."""
+        found = []
+        for start in range(0, len(sequences), 64):  # more at once would fill memory
+            rows = [torch.tensor(ids) for ids in sequences[start : start + 64]]
+            # Padded on the right, where a causal model never looks: no mask is needed.
+            ids = pad_sequence(rows, batch_first=True, padding_value=self.padding)
+            logits = self.model(ids.to(self.model.device), use_cache=False).logits
+            last = torch.tensor([len(row) - 1 for row in rows])
+            found.append(logits[torch.arange(len(rows)), last].float())
+        return torch.cat(found)
+
+    def advance(self, token: torch.Tensor, rows: list[int]) -> None:
+        """Append to each sequence in `rows` its `token` (rows,); drop the others."""
+        token = token.tolist()
+        self.sequences = [[*self.sequences[row], token[row]] for row in rows]
+        self.logits = self._after(self.sequences)
+
+    def look_ahead(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The k likeliest next tokens (rows, k), the logits after each of them."""
+        first = self.logits.topk(k, dim=-1).indices
+        pairs = zip(self.sequences, first.tolist())
+        longer = [[*ids, token] for ids, tokens in pairs for token in tokens]
+        return first, self._after(longer).unflatten(0, first.shape)
 
 
 class Batch:
@@ -32,83 +70,65 @@ class Batch:
         self.model = model
         self.mask = mask.to(model.device)
         self.cache = DynamicCache()
-        self.candidates = None  # (rows, k) after `look_ahead`, until `advance`
-        self._forward(ids.to(model.device))
+        self.logits = self._read(ids.to(model.device), self.mask, self.cache)
 
-    def _forward(self, ids: torch.Tensor) -> None:
-        """Read the tokens `ids` (rows, new), which the mask already counts."""
+    def _read(self, ids, mask, cache) -> torch.Tensor:
+        """The logits after the tokens `ids` (rows, new), which the mask counts."""
         # A token's position is the number of real tokens before it.
-        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self.model(
             input_ids=ids,
-            attention_mask=self.mask,
+            attention_mask=mask,
             position_ids=positions,
-            past_key_values=self.cache,
+            past_key_values=cache,
             use_cache=True,
         )
-        self.logits = out.logits[:, -1].float()  # (rows, vocabulary)
+        return out.logits[:, -1].float()  # (rows, vocabulary)
 
     def advance(self, token: torch.Tensor, rows: list[int]) -> None:
         """Append to each sequence in `rows` its `token` (rows,); drop the others."""
         kept = torch.tensor(rows, device=self.mask.device)
-        if self.candidates is not None:
-            self._forget_all_but(token)
         if len(rows) < len(self.mask):
             self.cache.batch_select_indices(kept)
             self.mask = self.mask[kept]
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], dim=1)
-        if self.candidates is None:
-            self._forward(token[kept, None])
-        else:
-            self.logits = self.logits[kept]
-            self.candidates = None
+        self.logits = self._read(token[kept, None], self.mask, self.cache)
 
     def look_ahead(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The k likeliest next tokens and the logits after each of them.
+        """The k likeliest next tokens (rows, k), the logits after each of them.
 
-        Shapes (rows, k) and (rows, k, vocabulary).
-
-        The candidates go through as branches of one sequence: all stand at the next
-        position, and each sees what came before and itself, but not the others. So
-        nothing of the cache is copied for them (the tree attention of Miao et al. 2024,
-        "SpecInfer", section 4). With a past of two tokens and three candidates:
-
-                        past    candidates
-            first       x x     x . .
-            second      x x     . x .
-            third       x x     . . x
+        The logits have shape (rows, k, vocabulary).
         """
-        rows, past = self.mask.shape
-        self.candidates = self.logits.topk(k, dim=-1).indices  # (rows, k)
-        itself = torch.eye(k, device=self.mask.device).expand(rows, k, k)
-        before = self.mask[:, None].expand(rows, k, past)
-        seen = torch.cat([before, itself], dim=-1)  # (rows, k, past + k), 1: may look
-        hide = torch.finfo(torch.float32).min
-        out = self.model(
-            input_ids=self.candidates,
-            attention_mask=((1 - seen) * hide)[:, None],  # (rows, 1, k, past + k)
-            position_ids=self.mask.sum(-1, keepdim=True).expand(rows, k),
-            past_key_values=self.cache,
-            use_cache=True,
-        )
-        self.logits_ahead = out.logits.float()  # (rows, k, vocabulary)
-        return self.candidates, self.logits_ahead
-
-    def _forget_all_but(self, token: torch.Tensor) -> None:
-        """Of the candidates looked ahead to, keep the one drawn in each row."""
-        which = (self.candidates == token[:, None]).int().argmax(1)  # (rows,)
-        past = self.mask.shape[1]
-        for layer in self.cache.layers:
-            layer.keys = _one_of_the_last(layer.keys, past, which)
-            layer.values = _one_of_the_last(layer.values, past, which)
-        self.logits = self.logits_ahead[torch.arange(len(which)), which]
+        first = self.logits.topk(k, dim=-1).indices  # (rows, k)
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(k)  # a row for each candidate
+        mask = torch.cat([self.mask, self.mask.new_ones(len(first), 1)], dim=1)
+        mask = mask.repeat_interleave(k, dim=0)  # (rows · k, past + 1)
+        ahead = self._read(first.reshape(-1, 1), mask, cache)
+        return first, ahead.unflatten(0, first.shape)
 
 
-def _one_of_the_last(states: torch.Tensor, past: int, which: torch.Tensor):
-    """(rows, heads, past + k, width) → (rows, heads, past + 1, width)."""
-    rows = torch.arange(len(which), device=states.device)
-    chosen = states[rows, :, past + which]  # (rows, heads, width)
-    return torch.cat([states[:, :, :past], chosen[:, :, None]], dim=2)
+@torch.inference_mode()
+def cache_agrees(model, padding: int, tokens: int) -> bool:
+    """Whether a `Batch` gives the model's own logits, as `Plain` does.
+
+    Tried on two sequences, of `tokens` and of half as many. It does not where there are
+    states in place of attention, or positions of another kind (Mamba, RWKV, ALiBi, …).
+    """
+    vocabulary = len(model.get_input_embeddings().weight)
+    longest = [number % vocabulary for number in range(1, tokens + 1)]
+    sequences, rows, found = [longest, longest[tokens // 2 :]], [0, 1], []
+    for kind in (Plain, Batch):
+        try:
+            batch = kind(model, sequences, padding)
+            first, ahead = batch.look_ahead(2)
+            batch.advance(first[:, 0], rows)
+            read = batch.logits
+            batch.advance(first[:, 1], rows)
+        except Exception:  # each model has reasons of its own
+            return False
+        found.append(torch.stack([ahead[:, 0], read, batch.logits]).log_softmax(-1))
+    return bool((found[0] - found[1]).abs().max() < 2e-3)
 
 
 @contextmanager

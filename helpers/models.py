@@ -47,6 +47,11 @@ class LanguageModel:
         return self.tokenizer.eos_token_id if bos is None else bos
 
     @property
+    def end_ids(self) -> set[int]:
+        """Ids that end a document: the separator, and the model's own if it differs."""
+        return {self.bos_id, self.tokenizer.eos_token_id}
+
+    @property
     def context_length(self) -> int:
         """The most tokens the model takes at once, or NO_LIMIT if it does not say."""
         settings = self.model.config.get_text_config()

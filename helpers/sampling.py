@@ -84,9 +84,10 @@ def sample(
     """`n` continuations of each prompt, drawn in one batch; the first prompt's first.
 
     Every prompt is put after the separator between documents; an empty one is that
-    token alone. A continuation ends when the separator is drawn (it is not recorded) or
-    after `max_new_tokens`. Its random numbers depend on the seed, the prompt and how
-    often that prompt came before: rounding apart, not on the rest of the batch.
+    token alone. A continuation ends when a token that ends a document is drawn (it is
+    not recorded) or after `max_new_tokens`. Its random numbers depend on the seed, the
+    prompt and how often that prompt came before: rounding apart, not on the rest of the
+    batch.
 
     With `temperature_horizon=2` the next token x1 comes from p(x1, x2)^(1/T), the
     temperature-scaled joint of the next two, renormalised and summed over x2. (Shih,
@@ -130,13 +131,14 @@ def sample(
             else:
                 shaped = reshape(batch.logits, temperature, top_k, top_p)
             token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-            rows = _append(samples, going, token, own, shaped, end=lm.bos_id)
+            rows = _append(samples, going, token, own, shaped, lm.end_ids)
             going = [going[row] for row in rows]  # those that have not ended
             if not going or step == max_new_tokens - 1:
                 break
             batch.advance(token, rows)
-    for one in samples:
-        one.text = lm.decode(one.token_ids)
+    for one, (_, *begun) in zip(samples, repeated):  # the first is the separator
+        # Decoded together: some tokenizers drop the space that a text begins with.
+        one.text = lm.decode(begun + one.token_ids)[len(one.prompt) :]
     return samples
 
 
@@ -173,13 +175,13 @@ def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tens
     return torch.minimum(chosen[:, 0], last)
 
 
-def _append(samples, going, token, own, shaped, end: int) -> list[int]:
+def _append(samples, going, token, own, shaped, ends: set[int]) -> list[int]:
     """Add each row's token to its sample; give the rows that have not ended."""
     own_log_p = own.gather(1, token[:, None])[:, 0].tolist()
     shaped_log_p = shaped.gather(1, token[:, None])[:, 0].tolist()
     rows = []
     for row, drawn in enumerate(token.tolist()):
-        if drawn != end:
+        if drawn not in ends:
             grown = samples[going[row]]
             grown.token_ids.append(drawn)
             grown.token_log_probs.append(own_log_p[row])

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from transformers import GPT2Config, GPT2LMHeadModel
+from tokenizers import Tokenizer, decoders, pre_tokenizers
+from tokenizers.models import BPE
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from helpers import models, sampling
 from helpers.engine import decoding
@@ -69,6 +71,33 @@ def test_a_model_that_gives_no_numbers_is_not_sampled(fault):
     with pytest.raises(FloatingPointError, match="tiny gives NaN") as caught:
         sampling.sample(lm, ["To be"], max_new_tokens=2)
     fault("sampling from a model with a NaN among its weights", caught.value)
+
+
+def test_a_continuation_ends_at_the_models_own_end_of_text():
+    """Llama, Gemma and others begin a text with one token and end it with another."""
+    lm = models.load("tiny")
+    long = {"max_new_tokens": 200, "n": 8}
+    drawn = {i for s in sampling.sample(lm, ["a"], **long) for i in s.token_ids}
+    lm.tokenizer.eos_token = "e"
+    end = lm.tokenizer.eos_token_id
+    assert end in drawn and end != lm.bos_id
+    for one in sampling.sample(lm, ["a"], **long):
+        assert end not in one.token_ids
+
+
+def test_a_space_at_the_seam_stays():
+    """Tokenizers that mark spaces drop the first one when a text is decoded alone."""
+    letters = {c: i for i, c in enumerate(["</s>", *"▁tobe"])}
+    tokenizer = Tokenizer(BPE(vocab=letters, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    marked = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
+    lm = models.load("tiny")
+    lm.model.resize_token_embeddings(6)
+    lm = models.LanguageModel(lm.model, marked, "spaces marked")
+    for one in sampling.sample(lm, ["to be"], n=20, max_new_tokens=3):
+        ids = lm.encode(["to be"])[0] + one.token_ids
+        assert one.prompt + one.text == lm.decode(ids)
 
 
 def test_prompts_that_can_be_read_only_once(lm):

@@ -141,8 +141,8 @@ def laid_out(model):
     """
     matrices = []
     if _has_onednn(model):
-        kinds = torch.nn.Linear | Conv1D
-        matrices = [m for m in model.modules() if isinstance(m, kinds)]
+        kinds = (torch.nn.Linear, Conv1D)  # not what inherits from them, and differs
+        matrices = [m for m in model.modules() if type(m) in kinds]
     try:
         for module in matrices:
             module.forward = _onednn_forward(module)

@@ -92,9 +92,7 @@ def read(folder: Path, name: str) -> tuple:
         model, found = quietly(load, folder, dtype=torch.float32, **safe)
         load = AutoTokenizer.from_pretrained
         tokenizer = quietly(load, folder, trust_remote_code=False)
-        model.loss_type = (
-            "ForCausalLM"  # where a class does not say, there is a warning
-        )
+        model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
         wrong = _weights(found) or _tokenizer(tokenizer, model)
         wrong = wrong or quietly(_chain_rule, model, tokenizer)
     except Exception as error:  # every library has errors of its own
@@ -108,7 +106,7 @@ def _weights(found: dict) -> str:
     """Complains of weights not found, which would be random, and of those left over."""
     said = ""
     for kind, keys in found.items():
-        # Of one that does not fit, both shapes are told, too.
+        # One of another shape is a tuple: its name, and both shapes.
         keys = sorted(key if isinstance(key, str) else key[0] for key in keys)
         keys = [key for key in keys if not re.search(BUFFERS, key)]
         if keys:
@@ -140,9 +138,9 @@ def _tokenizer(tokenizer, model) -> str:
 
 @torch.no_grad()
 def _chain_rule(model, tokenizer) -> str:
-    """Whether logits depend on earlier tokens alone, and the loss is that of the next.
+    """Complains of logits that depend on later tokens, and of another loss.
 
-    Else they are no factors of log p(x) = Σ_t log p(x_t | x_<t).
+    Such logits give no factors of log p(x) = Σ_t log p(x_t | x_<t).
     """
     first = tokenizer(PROBE, return_tensors="pt", add_special_tokens=False)["input_ids"]
     ids = first.repeat(2, 1)  # (2, tokens), the same text twice

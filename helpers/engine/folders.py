@@ -92,12 +92,10 @@ def read(folder: Path, name: str) -> tuple:
         model, found = quietly(load, folder, dtype=torch.float32, **safe)
         load = AutoTokenizer.from_pretrained
         tokenizer = quietly(load, folder, trust_remote_code=False)
-        model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
         wrong = _weights(found) or _tokenizer(tokenizer, model)
-        wrong = wrong or quietly(_chain_rule, model, tokenizer)
     except Exception as error:  # every library has errors of its own
         wrong = f"{first_line(error)}: {NEEDED}"
-    if wrong:
+    if wrong := wrong or quietly(_chain_rule, model, tokenizer):
         raise ValueError(f"{name} cannot be used as a language model: {wrong}")
     return model, tokenizer
 
@@ -145,7 +143,11 @@ def _chain_rule(model, tokenizer) -> str:
     first = tokenizer(PROBE, return_tensors="pt", add_special_tokens=False)["input_ids"]
     ids = first.repeat(2, 1)  # (2, tokens), the same text twice
     ids[1, -1] = ids[0, 0]  # but for its last token
-    out = model.eval()(ids, labels=ids)
+    model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
+    try:
+        out = model.eval()(ids, labels=ids)
+    except Exception as error:  # each model has reasons of its own
+        return f"it gives no logits and loss ({first_line(error)})."
     change = (out.logits[0, :-1] - out.logits[1, :-1]).abs().max()
     if change > 1e-4 * out.logits.std():
         return "it is no causal language model: it looks at later tokens."

@@ -24,7 +24,7 @@ STRIKE = ("<s>", "</s>")  # Llama's; they are HTML too, so count at ends of line
 # that gives fewer may be there by chance.
 MANY = 10
 SIGNS = (
-    "|".join(map(re.escape, MARKERS.split())) + r"|</s>\s*<s>|^<s>|</s>$",
+    "|".join(map(re.escape, MARKERS.split())) + r"|</s>\s*<s>|^<s>(?!.*</s>.)|</s>$",
     r"\n(?:[^\S\n]*\n){2,}",  # two blank lines or more: what has verses has single ones
     r"\n[^\S\n]*\n",
 )

@@ -18,13 +18,15 @@ from helpers.engine.files import first_line
 COLUMNS = ("abstract", "text")  # where documents stand: in the first that holds any
 UTF8 = "utf-8-sig"  # with or without the mark that some editors put first
 # What stands between documents that were put together for GPT-2, Llama or Gemma.
-MARKERS = "<|endoftext|> <|startoftext|> <|end_of_text|> <|begin_of_text|> <eos> <bos>"
+MARKERS = (
+    "<|endoftext|> <|startoftext|> <|end_of_text|> <|begin_of_text|> <eos> <bos>"
+).split()
 STRIKE = ("<s>", "</s>")  # Llama's; they are HTML too, so count at ends of lines only
 # What parts a text file's documents: the first of these that gives MANY of them. One
 # that gives fewer may be there by chance.
 MANY = 10
 SIGNS = (
-    "|".join(map(re.escape, MARKERS.split())) + r"|</s>\s*<s>|^<s>(?!.*</s>.)|</s>$",
+    "|".join(map(re.escape, MARKERS)) + r"|</s>\s*<s>|^<s>(?!.*</s>.)|</s>$",
     r"\n(?:[^\S\n]*\n){2,}",  # two blank lines or more: what has verses has single ones
     r"\n[^\S\n]*\n",
 )
@@ -50,7 +52,7 @@ def _read_csv(path: Path) -> dict[str, list]:
             where = f"look at the quotation marks from line {line} on"
             raise ValueError(f"{error}; {where}") from error
     (_, header), *rows = rows or [(1, [])]
-    if len(set(filter(None, header))) < len(list(filter(None, header))):
+    if any(header.count(name) > 1 for name in COLUMNS):
         raise ValueError("two columns have one name")
     # A line of spaces is blank, too, unless there is but one column.
     rows = [(line, row) for line, row in rows if row != [""] or len(header) == 1]
@@ -73,7 +75,7 @@ def _read_json_lines(path: Path) -> dict[str, list]:
             if not line.strip():
                 continue
             if not rows and line.lstrip().startswith("["):
-                raise ValueError("a JSON array, and one object per line is wanted")
+                raise ValueError("a JSON array; one JSON object per line is wanted")
             try:
                 row = json.loads(line)
                 json.dumps(row, ensure_ascii=False).encode()  # no lone surrogates
@@ -120,14 +122,11 @@ def read(path: Path) -> dict[str, list]:
     except UnicodeDecodeError as error:
         good = path.read_bytes().decode("utf-8", "replace").partition("\ufffd")[0]
         line = good.count("\n") + 1
-        raise ValueError(
-            f"{name} is not UTF-8 text (line {line}): save it so."
-        ) from error
+        said = f"{name} is not UTF-8 text (line {line}): save it so."
+        raise ValueError(said) from error
     except Exception as error:  # of many kinds; whatever is wrong, the file must change
-        why = (
-            getattr(error, "strerror", None)
-            or first_line(error).replace(str(path), name)[:150]
-        )
+        why = getattr(error, "strerror", None) or first_line(error)
+        why = why.replace(str(path), name)[:150]
         raise ValueError(f"{name} cannot be read as {ending}: {why}.") from error
 
 
@@ -143,7 +142,7 @@ def texts(table: dict[str, list], name: str) -> tuple[list[str], str]:
     found, done = [_bare(text) for text in given], ""
     if taken := sum(map(operator.ne, found, given)):
         done += f", end markers taken off {taken}"
-    signs = (*MARKERS.split(), *STRIKE)
+    signs = (*MARKERS, *STRIKE)
     if left := sum(any(sign in text for sign in signs) for text in found):
         done += f", end markers left as text in {left}"
     if column == "abstract":
@@ -173,7 +172,7 @@ def _text_column(table: dict[str, list], name: str) -> str:
 
 def _bare(text: str) -> str:
     """A text without the markers at its ends, and without white space there."""
-    for marker in MARKERS.split() * 2:  # twice: they stand in any order
+    for marker in MARKERS * 2:  # twice: they stand in any order
         text = text.removeprefix(marker).removesuffix(marker).strip()
     inner = text.removeprefix("<s>").removesuffix("<s>").strip()
     inner = inner.removesuffix("</s>").strip()

@@ -151,12 +151,12 @@ REFUSED = {  # what it is: its name, how it is written, what the error says
     "a JSON array called .jsonl": (
         "c.jsonl",
         text(json.dumps([{"text": document} for document in LONG])),
-        "a JSON array, and one object per line is wanted",
+        "a JSON array; one JSON object per line is wanted",
     ),
     "the same, over many lines": (
         "c.jsonl",
         text(json.dumps([{"text": document} for document in LONG], indent=1)),
-        "a JSON array, and one object per line is wanted",
+        "a JSON array; one JSON object per line is wanted",
     ),
     "half a surrogate pair": ("c.jsonl", text('{"text": "\\ud800"}'), "surrogates not"),
     "lists of words": (

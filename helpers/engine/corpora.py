@@ -6,7 +6,6 @@ that names the file and the place; beside each step stands what it is there for.
 
 import csv
 import json
-import operator
 import re
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -16,6 +15,7 @@ import pyarrow.parquet
 from helpers.engine.files import first_line
 
 COLUMNS = ("abstract", "text")  # where documents stand: in the first that holds any
+KINDS = {list: "lists", dict: "dicts", int: "numbers", float: "numbers"}
 UTF8 = "utf-8-sig"  # with or without the mark that some editors put first
 # What stands between documents that were put together for GPT-2, Llama or Gemma.
 MARKERS = (
@@ -30,9 +30,6 @@ SIGNS = (
     r"\n(?:[^\S\n]*\n){2,}",  # two blank lines or more: what has verses has single ones
     r"\n[^\S\n]*\n",
 )
-
-
-KINDS = {list: "lists", dict: "dicts", int: "numbers", float: "numbers"}
 
 
 def _read_csv(path: Path) -> dict[str, list]:
@@ -61,9 +58,7 @@ def _read_csv(path: Path) -> dict[str, list]:
     for line, row in rows:
         if len(row) < len(header) or row[len(header) :] != surplus:
             found = f"line {line} has {len(row)} fields, the header {len(header)}"
-            raise ValueError(
-                f"{found}; put a text that holds commas in quotation marks"
-            )
+            raise ValueError(f"{found}; put quotation marks around a text with commas")
     return {name: [row[i] for _, row in rows] for i, name in enumerate(header)}
 
 
@@ -140,7 +135,7 @@ def texts(table: dict[str, list], name: str) -> tuple[list[str], str]:
     given = [value if isinstance(value, str) else "" for value in table[column]]
     given = [text.replace("\r\n", "\n").replace("\r", "\n").strip() for text in given]
     found, done = [_bare(text) for text in given], ""
-    if taken := sum(map(operator.ne, found, given)):
+    if taken := sum(a != b for a, b in zip(found, given)):
         done += f", end markers taken off {taken}"
     signs = (*MARKERS, *STRIKE)
     if left := sum(any(sign in text for sign in signs) for text in found):

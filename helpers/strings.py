@@ -37,14 +37,10 @@ def cut_strings(docs, n: int, length: int, seed: int = config.SEED, fewer=False)
     """
     rng, found = random.Random(seed), []
     for doc in docs:
-        doc_id, text = doc["doc_id"], doc["text"]
-        # The earliest next start: random, so that openings are not over-represented.
-        at = rng.randrange(length)
-        for word in re.finditer(r"(?<!\S)\S", text):
-            start, stop = word.start(), word.start() + length
-            if start >= at and stop <= len(text):
-                found.append((doc_id, start, text[start:stop]))
-                at = stop
+        text = doc["text"]
+        # The earliest start: random, so that openings are not over-represented.
+        for start in data.cuts(text, rng.randrange(length), length):
+            found.append((doc["doc_id"], start, text[start : start + length]))
     if len(found) < n and not (fewer and found):
         raise ValueError(
             f"The documents hold {len(found)} strings of {length} characters, "

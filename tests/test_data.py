@@ -7,7 +7,7 @@ from datasets import Dataset
 from helpers import config, data, strings
 
 LONG = [
-    f"Document {i}. " + " ".join(f"word{i}x{j}" for j in range(40)) for i in range(20)
+    f"Document {i}. " + " ".join(f"word{i}x{j}" for j in range(250)) for i in range(20)
 ]
 
 

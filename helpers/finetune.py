@@ -8,6 +8,12 @@ accelerate launch --num_processes 2 -m helpers.finetune shakespeare
 
 from __future__ import annotations
 
+from helpers import config
+from helpers.engine import terminal
+
+if __name__ == "__main__":  # before what takes seconds to import
+    terminal.guard(config.ROOT / "runs" / "error.txt")
+
 import argparse
 import shutil
 import time
@@ -20,7 +26,7 @@ from accelerate import PartialState
 from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
 from transformers.trainer_callback import PrinterCallback
 
-from helpers import config, data, models, plots
+from helpers import data, models, plots
 from helpers.engine import files, folders, training
 from helpers.engine.precision import fast_dtype
 from helpers.models import LanguageModel
@@ -59,6 +65,7 @@ def training_arguments(
         save_steps=steps // EVALUATIONS,
         save_total_limit=training.KEPT,
         load_best_model_at_end=True,  # best on validation documents, not the last
+        restore_callback_states_from_checkpoint=True,  # how often it was no better
         eval_on_start=True,  # the base, before it has read any of the domain
         logging_steps=max(1, steps // 24),
         logging_nan_inf_filter=False,  # a broken loss must be seen, not averaged away
@@ -79,9 +86,12 @@ def prepare_for_training(model: torch.nn.Module) -> None:
     most once (the small packaged collection about three times), and early stopping
     watches. On a CPU dropout would make each step a tenth slower.
     """
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
+    modules = list(model.modules())
+    # Some models drop out by a layer, some by a number of a module's or its settings'.
+    for part in modules + [m.config for m in modules if hasattr(m, "config")]:
+        for name, value in vars(part).items():
+            if isinstance(value, float) and (name == "p" or "drop" in name):
+                setattr(part, name, 0.0)
     model.config.use_cache = False  # the cache only helps sampling
 
 
@@ -122,9 +132,17 @@ def adapt(domain: str) -> pd.DataFrame:
     with lock if processes.is_main_process else nullcontext():
         processes.wait_for_everyone()  # until the first of them has the lock
         saved = folders.saved(folder)  # settings, history, …; None without a model
-        if saved and saved["settings"] == wanted:
+        made_with = saved.get("settings", {}) if saved else {}
+        if made_with == wanted:
             history = saved["history"]
         else:
+            if saved and processes.is_main_process:
+                others = [key for key in wanted if made_with.get(key) != wanted[key]]
+                differ = ", ".join(others).replace("sha256", "corpus")
+                print(
+                    f"The model fine-tuned on {domain} is trained anew: "
+                    f"it was made with another {differ}."
+                )
             history = _train(domain, folder, wanted, processes)
         if processes.is_main_process:
             shutil.rmtree(checkpoints, ignore_errors=True)
@@ -149,7 +167,7 @@ def _train(
     # At least one step between evaluations.
     steps = max(EVALUATIONS, tokens // step_tokens)
     with processes.main_process_first():
-        resume = training.last_checkpoint(checkpoints, wanted, steps)
+        resume = training.last_checkpoint(checkpoints, wanted)
 
     set_seed(config.SEED)
     prepare_for_training(lm.model)

@@ -157,6 +157,7 @@ def test_what_is_installed_is_what_was_tested():
         ("engine.hub", "torch transformers datasets pandas"),
         ("engine.files", "torch transformers pandas huggingface_hub"),
         ("engine.packages", "torch transformers pandas huggingface_hub"),
+        ("engine.terminal", "torch transformers pandas huggingface_hub"),
     ],
 )
 def test_a_room_imports_no_more_than_it_may(room, without):

@@ -13,12 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from helpers import config, finetune
-from helpers.engine import folders, training
+from helpers.engine import files, folders, training
 
 DOMAIN = "neurips"  # the smaller corpus: a process that is killed has soon read it
 
@@ -54,18 +55,34 @@ def last_loss(history):
     return history.loss.iloc[-1]
 
 
-def test_nothing_is_dropped_out_while_it_learns():
+SMALL = {"vocab_size": 100, "hidden_size": 32, "intermediate_size": 32}
+SMALL |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+DROPS = {  # by a layer, by a number that a module has, or by one in the settings
+    "gpt2": {"n_layer": 1, "n_head": 2, "n_embd": 32, "vocab_size": 100},
+    "llama": SMALL | {"attention_dropout": 0.5},
+    "opt": {"ffn_dim": 32, "word_embed_proj_dim": 32, "layerdrop": 0.5, "dropout": 0.1},
+    "gptj": {"n_layer": 1, "n_head": 2, "n_embd": 32, "attn_pdrop": 0.5},
+    "falcon": {"attention_dropout": 0.5, "hidden_dropout": 0.5},
+}
+
+
+@pytest.mark.parametrize("family", DROPS)
+def test_nothing_is_dropped_out_while_it_learns(family):
     torch.manual_seed(0)
-    settings = GPT2Config(n_layer=1, n_head=2, n_embd=32, vocab_size=100)
-    model = GPT2LMHeadModel(settings).train()
+    shape = DROPS[family] if "n_embd" in DROPS[family] else SMALL | DROPS[family]
+    shape = shape | ({"rotary_dim": 8, "vocab_size": 100} if family == "gptj" else {})
+    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **shape))
+    model.train()
     ids = torch.randint(0, 100, (1, 20))
-    assert model(ids, labels=ids).loss != model(ids, labels=ids).loss
+    losses = {model(ids, labels=ids).loss.item() for _ in range(5)}
+    assert len(losses) > 1
     finetune.prepare_for_training(model)
-    assert model(ids, labels=ids).loss == model(ids, labels=ids).loss
+    losses = {model(ids, labels=ids).loss.item() for _ in range(5)}
+    assert len(losses) == 1
 
 
 def test_a_model_is_trained_once_and_again_only_if_something_changed(
-    runs, whole_run, monkeypatch
+    runs, whole_run, monkeypatch, capsys, fault
 ):
     folder, history = whole_run
     validation = history[history.split == "validation"]
@@ -79,8 +96,15 @@ def test_a_model_is_trained_once_and_again_only_if_something_changed(
     assert finetune.adapt(DOMAIN).equals(history)
     assert weights.stat().st_mtime_ns == made
     monkeypatch.setattr(config, "SEED", 7)
+    capsys.readouterr()
     finetune.adapt(DOMAIN)
     assert weights.stat().st_mtime_ns != made
+    said = capsys.readouterr().out.splitlines()[0]
+    assert said == (
+        f"The model fine-tuned on {DOMAIN} is trained anew: "
+        "it was made with another seed."
+    )
+    fault("a fine-tuned model of another seed", said)
 
 
 def kill_before(owner, name, when, cut=lambda *_: None):
@@ -184,7 +208,7 @@ KILLS = {
 def doomed(point, folder):
     """A run, in a process of its own, that is killed at `point`."""
     config.runs = lambda: folder
-    KILLS[point].arrange()
+    (KILLS | KILLS_OF_THE_IMPATIENT)[point].arrange()
     finetune.adapt(DOMAIN)
 
 
@@ -207,7 +231,7 @@ def test_a_killed_run_is_gone_on_with_and_ends_the_same(
     history, said = finetune.adapt(DOMAIN), capsys.readouterr().out
     resumed = re.search(r"Resuming from step (\d+) of 20", said)
     assert (int(resumed[1]) if resumed else None) == kill.resumes
-    passed_over = re.findall(r"(checkpoint-\d+) was not written to its end", said)
+    passed_over = re.findall(r"(checkpoint-\d+) is not whole", said)
     assert "".join(passed_over) == kill.passed_over
     assert history.tokens.tolist() == undisturbed.tokens.tolist()
     assert last_loss(history) == pytest.approx(last_loss(undisturbed), abs=1e-4)
@@ -218,14 +242,98 @@ def test_a_killed_run_is_gone_on_with_and_ends_the_same(
     fault(f"fine-tuning killed {point}", outcome)
 
 
-def test_checkpoints_of_other_settings_are_not_resumed(runs):
-    folder = runs / "checkpoints" / DOMAIN
-    (folder / "checkpoint-5").mkdir(parents=True)
-    (folder / "checkpoint-5" / training.MARK).touch()
+LOSES_PATIENCE = {"learning_rate": 1.0}  # after three of the four evaluations
+
+
+def without_patience(at):
+    """Arrange `at`, in a run that stops early."""
+
+    def arrange():
+        config.PROFILES["smoke"] = replace(config.PROFILES["smoke"], **LOSES_PATIENCE)
+        at()
+
+    return arrange
+
+
+KILLS_OF_THE_IMPATIENT = {
+    "before the evaluation that ends it": Kill(without_patience(at_step(13)), 10),
+    "after it has stopped early": Kill(without_patience(after_the_last_step), 5),
+}
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """The history of a run that stops early, and that nothing happens to."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("impatient")
+        patch.setattr(config, "runs", lambda: folder)
+        change_profile(patch, **LOSES_PATIENCE)
+        history = finetune.adapt(DOMAIN)
+    assert history.tokens.iloc[-1] == 15 * 256
+    return history
+
+
+@pytest.mark.parametrize("point", KILLS_OF_THE_IMPATIENT)
+def test_patience_is_kept_over_a_kill(
+    point, runs, impatient, monkeypatch, capsys, fault
+):
+    change_profile(monkeypatch, **LOSES_PATIENCE)
+    killed_at(point, runs)
+    history = finetune.adapt(DOMAIN)
+    resumed = KILLS_OF_THE_IMPATIENT[point].resumes
+    assert f"Resuming from step {resumed} of 20" in capsys.readouterr().out
+    pd.testing.assert_frame_equal(history, impatient, rtol=1e-4)
+    fault(f"fine-tuning killed {point}", "stops at the same step, the same history")
+
+
+def write_checkpoint(folder, step, stops=False):
+    """A checkpoint as Trainer leaves it, as far as it is looked at."""
+    checkpoint = folder / f"checkpoint-{step}"
+    checkpoint.mkdir(parents=True)
+    control = {"TrainerControl": {"args": {"should_training_stop": stops}}}
+    state = {"global_step": step, "stateful_callbacks": control}
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state))
+    (checkpoint / "model.safetensors").write_bytes(bytes(100))
+    digests = {p.name: files.digest(p) for p in checkpoint.iterdir()}
+    (checkpoint / training.MARK).write_text(json.dumps(digests))
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Checkpoints at steps 5, 10 and 15, at the last of which training stopped."""
+    folder = tmp_path / "checkpoints" / DOMAIN
+    for step in (5, 10, 15):
+        write_checkpoint(folder, step, stops=step == 15)
     (folder / "settings.json").write_text(json.dumps({"seed": 1}))
-    assert training.last_checkpoint(folder, {"seed": 1}, 20).endswith("checkpoint-5")
-    assert training.last_checkpoint(folder, {"seed": 2}, 20) is None
-    assert not (folder / "checkpoint-5").exists()
+    return folder
+
+
+def test_checkpoints_of_other_settings_are_not_resumed(checkpoints):
+    last = training.last_checkpoint(checkpoints, {"seed": 1})
+    assert last == str(checkpoints / "checkpoint-10")
+    assert training.last_checkpoint(checkpoints, {"seed": 2}) is None
+    assert [path.name for path in checkpoints.iterdir()] == ["settings.json"]
+
+
+DAMAGE = {
+    "checkpoint-10/trainer_state.json": "checkpoint-5",
+    "checkpoint-10/model.safetensors": "checkpoint-5",
+    "checkpoint-10/whole.json": "checkpoint-5",
+    "settings.json": None,
+}
+
+
+@pytest.mark.parametrize("how", [b"", b"<<<<<<< HEAD\n", b"\xff"])
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damaged_checkpoints_are_passed_over(name, how, checkpoints, capsys, fault):
+    (checkpoints / name).write_bytes(how)
+    last = training.last_checkpoint(checkpoints, {"seed": 1})
+    assert last == (DAMAGE[name] and str(checkpoints / DAMAGE[name]))
+    said = capsys.readouterr().out.splitlines()
+    assert said and all(line.endswith("is passed over.") for line in said)
+    assert training.last_checkpoint(checkpoints, {"seed": 1}) == last
+    assert capsys.readouterr().out == "", "it is said once"
+    fault(f"a damaged {name} when fine-tuning resumes", said[-1])
 
 
 LAUNCH = (

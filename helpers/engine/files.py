@@ -35,7 +35,7 @@ def atomic(path: Path):
         raise OSError(
             error.errno,
             f"{name} cannot be written ({error.strerror}); what was there is unchanged",
-        ) from error
+        ) from None
     finally:
         if temporary:
             temporary.unlink(missing_ok=True)

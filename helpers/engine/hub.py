@@ -10,20 +10,21 @@ import time
 import warnings
 from contextlib import nullcontext, suppress
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import huggingface_hub as hf
 from huggingface_hub import constants, errors, utils
 from tqdm.auto import tqdm
 
-from helpers.engine.files import first_line
+from helpers.engine.files import digest, first_line
 
 TIMEOUT = 4.0  # seconds without one more byte: then the client asks again by itself
 PATIENCE = 18.0  # seconds for one question, however often it is asked again
 WORDS = {  # a sign in an error, and what it means; the others speak for themselves
     "OfflineMode": "HF_HUB_OFFLINE is set",
     r"ConnectError\((?!SSL)": "no connection",
-    "Timeout": "no answer",
+    "Timeout|JSONDecode": "no answer",  # or a page to log in to
     "ProtocolError|ReadError": "the connection broke off",
 }
 # What is read, and nothing else: weights as safetensors, tables as CSV, JSON, Parquet
@@ -97,9 +98,10 @@ def _cached(repo: str, kind: str, revision: str | None) -> Path | None:
 
 def _ask(repo: str, kind: str, revision: str | None, tries: int = 3):
     """What the hub says of a repository: its commit, its files and their digests."""
-    question = {"repo_type": kind, "revision": revision, "files_metadata": True}
-    try:
-        return hf.repo_info(repo, timeout=TIMEOUT, **question)
+    how = dict(repo_type=kind, revision=revision, timeout=TIMEOUT, files_metadata=True)
+    try:  # in a thread: of a byte a second the client would wait for every one
+        answer = ThreadPool(1).apply_async(hf.repo_info, [repo], how)
+        return answer.get(2 * TIMEOUT)
     except Exception as error:
         why = _reason(error)
     if tries > 1 and why.startswith(("no answer", "HTTP 429", "HTTP 5")):
@@ -111,11 +113,9 @@ def _ask(repo: str, kind: str, revision: str | None, tries: int = 3):
 
 def _check(path: str, file) -> None:
     """Take out of the cache what is not, bit for bit, what the hub says it is."""
-    with open(path, "rb") as data:
-        # Large files go by their SHA-256, small ones by git's name for them.
-        large = utils.sha.sha_fileobj(data).hex() if file.lfs else None
-        digest = large or utils.sha.git_hash(data.read())
-    if digest != (file.lfs.sha256 if file.lfs else file.blob_id):
+    # Large files go by their SHA-256, small ones by git's name for them.
+    found = digest(path) if file.lfs else utils.sha.git_hash(Path(path).read_bytes())
+    if found != (file.lfs.sha256 if file.lfs else file.blob_id):
         Path(path).resolve().unlink()  # where the cache has links, what it points to
         raise HubError(f"{file.rfilename} arrived damaged")
 

@@ -1,7 +1,7 @@
 """What a fine-tuning run needs beside its lesson: progress, and going on after a stop.
 
-Trainer writes a checkpoint file by file. One that was cut off half-way must not be
-loaded, so a mark is the last thing written into each.
+Trainer writes a checkpoint file by file. One that was cut off half-way, or damaged
+since, must not be loaded, so the last thing written into each is a list of its files.
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from IPython.display import display
 from tqdm.auto import tqdm
 from transformers import TrainerCallback
 
-from helpers.engine.files import write_text
+from helpers.engine.files import digest, read_json, write_text
 
 KEPT = 2  # checkpoints at once: if the newest is cut off, there is one before it
-MARK = "whole"  # the file that says a checkpoint was written to its end
-HISTORY = "history.json"
+MARK = "whole.json"  # the digests of a checkpoint's files, and the last that is written
 
 
 class ProgressCallback(TrainerCallback):
     """A bar with tokens per second, a loss curve that redraws, a stop if it breaks.
 
-    folder: where checkpoints lie, and the history beside them.
+    folder: where checkpoints lie.
     draw: makes a figure of a history (columns tokens, loss, split), for notebooks.
     """
 
@@ -45,13 +44,8 @@ class ProgressCallback(TrainerCallback):
     def on_train_begin(self, args, state, control, **_):
         self.start, self.first = time.time(), state.global_step
         shown = state.is_world_process_zero
-        if self.first:  # resumed: the curve so far is beside the checkpoints
-            if shown:
-                print(f"Resuming from step {self.first} of {state.max_steps}.")
-            kept = self.folder / HISTORY
-            so_far = json.loads(kept.read_text(encoding="utf-8"))
-            seen = self.first * self.tokens_per_step
-            self.history = [row for row in so_far if row["tokens"] <= seen]
+        if self.first and shown:
+            print(f"Resuming from step {self.first} of {state.max_steps}.")
         look = {"desc": self.title, "leave": False, "disable": not shown}
         self.bar = tqdm(total=state.max_steps, initial=self.first, **look)
         if shown and getattr(get_ipython(), "kernel", None):  # in a notebook
@@ -64,7 +58,6 @@ class ProgressCallback(TrainerCallback):
         self.bar.set_postfix_str(f"{rate:,.0f} tokens/s")
 
     def on_log(self, args, state, control, logs, **_):
-        split = "training" if "loss" in logs else "validation"
         loss = logs.get("loss", logs.get("eval_loss"))
         if loss is None:
             return
@@ -73,16 +66,21 @@ class ProgressCallback(TrainerCallback):
                 f"The loss is {loss} at step {state.global_step}: "
                 "try a lower learning rate."
             )
-        tokens = state.global_step * self.tokens_per_step
-        self.history.append({"tokens": tokens, "loss": loss, "split": split})
+        # Trainer's own log holds, after resuming, what came before as well.
+        self.history = [
+            {"tokens": log["step"] * self.tokens_per_step, "loss": log[key], "split": s}
+            for log in state.log_history
+            for key, s in (("loss", "training"), ("eval_loss", "validation"))
+            if key in log
+        ]
         if self.picture:
             self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
 
     def on_save(self, args, state, control, **_):
+        args.distributed_state.wait_for_everyone()  # each process writes a file
         if state.is_world_process_zero:
-            write_text(self.folder / HISTORY, json.dumps(self.history))
             checkpoint = self.folder / f"checkpoint-{state.global_step}"
-            write_text(checkpoint / MARK, "")
+            write_text(checkpoint / MARK, json.dumps(_digests(checkpoint)))
 
     def on_train_end(self, args, state, control, **_):
         self.bar.close()
@@ -90,25 +88,32 @@ class ProgressCallback(TrainerCallback):
             self.picture.update({"text/plain": ""}, raw=True)
 
 
-def last_checkpoint(folder: Path, wanted: dict, steps: int) -> str | None:
+def last_checkpoint(folder: Path, wanted: dict) -> str | None:
     """The last whole checkpoint in `folder` made under the settings `wanted`, or None.
 
-    What cannot be used is removed. A checkpoint at the last of all `steps` does not
-    count: going on from there, Trainer would take one step too many.
+    What cannot be used is removed. A checkpoint at the step where training was to end
+    does not count: going on from there, Trainer would take one step too many.
     """
     made_with = folder / "settings.json"
-    if not made_with.exists() or json.loads(made_with.read_text()) != wanted:
+    if read_json(made_with) != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(made_with, json.dumps(wanted))
     usable = {}
     for checkpoint in folder.glob("checkpoint-*"):
-        step = int(checkpoint.name.split("-")[1])
-        if not (checkpoint / MARK).exists():
-            print(f"{checkpoint.name} was not written to its end and is passed over.")
+        if read_json(checkpoint / MARK) != _digests(checkpoint):
+            print(f"{checkpoint.name} is not whole and is passed over.")
             shutil.rmtree(checkpoint)
-        elif step < steps:
-            usable[step] = str(checkpoint)
+            continue
+        state = read_json(checkpoint / "trainer_state.json")
+        if not state["stateful_callbacks"]["TrainerControl"]["args"][
+            "should_training_stop"
+        ]:
+            usable[state["global_step"]] = str(checkpoint)
     return usable[max(usable)] if usable else None
+
+
+def _digests(checkpoint: Path) -> dict[str, str]:
+    return {p.name: digest(p) for p in checkpoint.iterdir() if p.name != MARK}
 
 
 @contextmanager

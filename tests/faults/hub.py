@@ -7,11 +7,13 @@
 `fault` is its bad day: None, a status (404, 429, 503), or one of
 
 - "stall" (the connection is taken and nothing is said), "portal" (every page is one to
-  log in to), "once" (the first time something is asked for, it is answered 503);
+  log in to), "once" (the first time something is asked for, it is answered 503), "drip"
+  (an answer comes at a byte a second);
 - for files: "cut" (half of one is sent, then the line goes dead), "restart" (the same,
   from the start each time), "pause" (half of it, silence, and a new connection gets the
-  rest), "damage" and "damage small" (a large or a small file with one wrong byte),
-  "refuse" (the address a large file lies at refuses connections).
+  rest), "slow" (a large one comes at 5 kB a second), "damage" and "damage small" (a
+  large or a small file with one wrong byte), "refuse" (the address a large file lies at
+  refuses connections).
 
 It strikes everything, or with `only = "files"` the files alone, as when the storage
 behind a hub is down, or with `only = "questions"` all but the files.
@@ -111,6 +113,14 @@ class Hub:
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
 
+    def pace(self, path: str) -> tuple[int, float]:
+        """How many bytes are sent at once, and how many seconds pass after them."""
+        if self.fault == "drip" and path.startswith("/api/"):
+            return 1, 1.0
+        if self.fault == "slow" and path.startswith("/blob/"):
+            return 500, 0.1
+        return 2**20, 0.0
+
     def __enter__(self) -> Hub:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         return self
@@ -170,7 +180,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body)
+            at_once, seconds = self.hub.pace(self.path)
+            for start in range(0, len(body), at_once):
+                self.wfile.write(body[start : start + at_once])
+                if seconds and self.hub.left.wait(seconds):
+                    return
 
     def refuse(self, status: int, code: str = "") -> None:
         headers = {"X_Error_Code": code} if code else {}

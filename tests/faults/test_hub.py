@@ -16,6 +16,7 @@ import pytest
 from hub import DATASET_COMMIT, Hub, Repository, git_blob, gpt2, neurips, sha256
 
 from helpers import config
+from helpers.engine import hub as client
 
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = 40  # seconds within which every bad day must end, imports included
@@ -123,6 +124,7 @@ BAD_DAYS = {
     "answers 429, come back in 300 s": (429, None),
     "answers 503": (503, None),
     "takes the connection and says nothing": ("stall", None),
+    "answers at a byte a second": ("drip", None),
     "is hidden behind a page to log in to": ("portal", None),
 }
 BAD_FILES = {
@@ -306,6 +308,56 @@ def test_a_shard_that_is_missing(tmp_path):
     assert "could not be downloaded (HF_HUB_OFFLINE is set)" in ran.stderr
     (folder / "model-2.safetensors").write_bytes(b"")
     assert python(newest, tmp_path, NOWHERE, **offline).stdout.strip() == "c" * 40
+
+
+TWO_SHARDS = {
+    "config.json": b"{}",
+    "tokenizer.json": b"{}",
+    "model-1.safetensors": bytes(15_000),
+    "model-2.safetensors": bytes(16_000),
+}
+FETCH_SHARDS = """
+from helpers.engine import hub
+hub.TIMEOUT, hub.PATIENCE = {timeout}, {patience}
+print("whole:", hub.fetch("someone/shards", "model").name)
+"""
+
+
+@pytest.fixture
+def shards():
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    files = TWO_SHARDS | {"model.safetensors.index.json": json.dumps(index).encode()}
+    return Repository("model", "someone/shards", "5" * 40, files)
+
+
+@pytest.mark.parametrize("links", ["", "1"], ids=["links", "no links"])
+def test_slow_and_steady_shards_are_waited_for(links, shards, tmp_path, fault):
+    """Each shard takes three times as long as one question may; and where there are no
+    links (Windows), a finished one leaves blobs/."""
+    with Hub([shards], "slow") as hub:
+        no_links = {"HF_HUB_DISABLE_SYMLINKS": links}
+        code = FETCH_SHARDS.format(timeout=0.5, patience=1.0)
+        ran = python(code, tmp_path, hub.endpoint, **no_links)
+    assert f"whole: {'5' * 40}" in ran.stdout, ran.stderr
+    assert len(assert_undamaged(tmp_path, [shards])) == 5
+    where = "a cache without links" if links else "the cache"
+    fault(f"two shards at 5 kB a second, into {where}", "fetched whole")
+
+
+@pytest.mark.slow
+def test_thirty_at_once(shards, tmp_path, fault):
+    """A class, each with a cache of one's own, on one hub and two cores."""
+
+    def fetch(i):
+        code = FETCH_SHARDS.format(timeout=client.TIMEOUT, patience=client.PATIENCE)
+        return python(code, tmp_path / str(i), endpoint)
+
+    with Hub([shards]) as here, ThreadPoolExecutor(30) as pool:
+        endpoint = here.endpoint
+        ran = list(pool.map(fetch, range(30)))
+    told = [r.stderr.strip().splitlines()[-1] for r in ran if "whole:" not in r.stdout]
+    assert told == []
+    fault("thirty fetches at once from one hub", "all are whole")
 
 
 def test_a_repository_that_is_not_there(repositories, tmp_path, fault):

@@ -18,8 +18,6 @@ from pathlib import Path
 from helpers import choices
 from helpers.choices import GPT2, NEURIPS_HUB, REVISIONS, ROOT, Choice  # noqa: F401
 
-local_path = choices.local_path  # until models asks `choose` alone
-
 SEED = 236  # the number of the Stanford course this descends from
 DOMAINS = ("neurips", "shakespeare")  # the two corpora a model is fine-tuned on
 KINDS = (*DOMAINS, "random")  # the three kinds of text every model scores
@@ -95,7 +93,7 @@ def base() -> Choice:
     Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
     hub.HubError for a model that was named and not found.
     """
-    return _chosen("model", profile().base)
+    return choose("model", choices.named("model") or profile().base)
 
 
 def neurips() -> Choice:
@@ -104,28 +102,25 @@ def neurips() -> Choice:
     Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
     hub.HubError for a dataset that was named and not found.
     """
-    return _chosen("dataset", profile().neurips)
+    return choose("dataset", choices.named("dataset") or profile().neurips)
 
 
-def _chosen(kind: str, default: str) -> Choice:
-    """What the run handed over, if the same is still asked for; else chosen here."""
-    asked = choices.named(kind) or default
+def choose(kind: str, asked: str) -> Choice:
+    """What `asked` means for a "model" or "dataset": see `choices.choose`.
+
+    Within a run, it is what the run handed over, if that was asked for then, too.
+    """
     with suppress(KeyError, TypeError, ValueError):  # none, or another program's
         handed = Choice(**json.loads(os.environ["AR_RUN"])[kind])
         if handed.asked == asked:
             return handed
-    return choose(kind, asked)
+    return choices.choose(kind, asked, runs() / "models")
 
 
 def hand_over() -> None:
     """Fix both choices for this process and for those that it starts from now on."""
     chosen = {"model": asdict(base()), "dataset": asdict(neurips())}
     os.environ["AR_RUN"] = json.dumps(chosen)
-
-
-def choose(kind: str, asked: str) -> Choice:
-    """What `asked` means for a "model" or "dataset": see `choices.choose`."""
-    return choices.choose(kind, asked, runs() / "models")
 
 
 def versions() -> dict[str, str]:

@@ -6,8 +6,6 @@ with its digest and its run, so that `mixed` can say what does not belong togeth
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import math
 import textwrap
@@ -27,29 +25,45 @@ MEASURES = {
     "nats_per_token": ("log-likelihood per token", "nats per token"),
     "bits_per_byte": ("bits per byte", "bits; lower is likelier"),
 }
+# What a terminal might obey, or cannot print, and the sign that is shown for it.
+SHOWN = dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], "�")
+SHOWN |= {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
+SHOWN[0x7F] = "␡"
+# In JSON they are escaped, and so is what some readers of lines take for a line's end.
+ESCAPED = {code: f"\\u{code:04x}" for code in (*SHOWN, 0x2028, 0x2029)}
 
 
 def write_scores(scores: pd.DataFrame, path: Path | None = None) -> Path:
     """Write `likelihoods.csv`: one row per model and string, in nats, no text."""
-    path = path or config.submission() / "likelihoods.csv"
+    path = Path(path or config.submission() / "likelihoods.csv")
     table = scores[list(SCORE_COLUMNS)]
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    return files.write_text(path, text)
+    return record(files.write_text(path, text))
 
 
 def read_scores(path: Path | None = None) -> pd.DataFrame:
     """Read `likelihoods.csv` and add `nats_per_token` and `bits_per_byte`.
 
-    FileNotFoundError if no run has written it yet; ValueError if it is not a table of
-    scores.
+    Prints what in submission/ does not belong together. FileNotFoundError if no run has
+    written it yet; ValueError if it is damaged or no table of scores.
     """
+    if path is None and (odd := mixed()):
+        print(odd)
     path = Path(path or config.submission() / "likelihoods.csv")
     if not path.exists():
         raise FileNotFoundError(
             f"{path.name} is not there yet: "
             "run notebook 06 (or `make run`), which writes it."
         )
-    return add_rates(pd.read_csv(path))
+    try:
+        if not path.read_bytes().endswith(b"\n"):
+            raise ValueError("its last line is cut off")
+        return add_rates(pd.read_csv(path))
+    except ValueError as error:  # pandas' are ValueErrors, too
+        damaged = f"{path.parent.name}/{path.name} is damaged"
+        again = "run notebook 06 again, or git checkout submission/likelihoods.csv."
+        why = files.first_line(error)
+        raise ValueError(f"{damaged} ({why:.150}): {again}") from None
 
 
 def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
@@ -82,21 +96,24 @@ def _check(values: pd.Series, good: pd.Series, wanted: str) -> None:
     if not good.all():
         row = int((~good).to_numpy().argmax())
         value = values.tolist()[row]
-        raise ValueError(f"Column {values.name}, row {row}: {value!r} is not {wanted}.")
+        raise ValueError(
+            f"Column {values.name}, row {row}: {value!r:.60} is not {wanted}."
+        )
 
 
 def update_json(name: str, **facts) -> Path:
     """Merge `facts` into the JSON object in `submission/<name>`, made if missing.
 
-    A file that another run made is begun anew, so that no file is of two runs.
+    A file that another run made is begun anew, so that none is of two runs; so is one
+    that is damaged. NaN and infinity, which JSON does not have, become null.
     """
-    path, manifest = config.submission() / name, config.submission() / "manifest.json"
+    path = config.submission() / name
     with _locked():
-        maker = _listed(manifest).get(name, {}).get("run")
-        if path != manifest and maker not in (None, run()):
+        old, maker = _object(path), _listed().get(name, {}).get("run")
+        if old and maker not in (None, run()):
             print(f"{name} was of another run ({maker}) and is begun anew.")
-            path.unlink(missing_ok=True)
-        _merge(path, facts)
+            old = {}
+        files.write_text(path, _json(old | facts, indent=1) + "\n")
     return record(path)
 
 
@@ -106,10 +123,6 @@ def _locked():
     return files.lock(config.ROOT / "runs" / ".update.lock", waiting)
 
 
-def _merge(path: Path, facts: dict) -> None:
-    files.write_text(path, _json(_object(path) | facts, indent=1) + "\n")
-
-
 def _object(path: Path) -> dict:
     """What a JSON file holds; nothing if it is missing, damaged, or no object."""
     found = files.read_json(path)
@@ -117,9 +130,8 @@ def _object(path: Path) -> dict:
 
 
 def _json(value, indent: int | None = None) -> str:
-    """JSON text; NaN and infinity, which JSON does not have, become null."""
     plain = json.loads(json.dumps(value, default=float), parse_constant=lambda _: None)
-    return json.dumps(plain, indent=indent, ensure_ascii=False)
+    return json.dumps(plain, indent=indent, ensure_ascii=False).translate(ESCAPED)
 
 
 def record(path: Path) -> Path:
@@ -131,34 +143,23 @@ def record(path: Path) -> Path:
     if path != manifest and path.is_relative_to(manifest.parent):
         name, maker = path.relative_to(manifest.parent).as_posix(), run()
         with _locked():
-            facts = {"sha256": files.digest(path), "run": maker}
-            _merge(manifest, {"files": _listed(manifest) | {name: facts}})
+            listed = _listed() | {name: {"sha256": files.digest(path), "run": maker}}
+            facts = _object(manifest) | {"files": listed}
+            files.write_text(manifest, _json(facts, indent=1) + "\n")
     return path
 
 
-def _listed(manifest: Path) -> dict:
-    return _object(manifest).get("files") or {}
+def _listed() -> dict:
+    """What the manifest lists: name → `sha256`, `run`."""
+    return _object(config.submission() / "manifest.json").get("files") or {}
 
 
 def run() -> str:
     """What decides a run's numbers, in words; files that say the same go together."""
     said = [f"profile {config.profile().name}"]
     for what, choice in (("base", config.base()), ("abstracts", config.neurips())):
-        said.append(f"{what} {choice.label} {_content(choice)[:12]}".strip())
+        said.append(f"{what} {choice.label} {choice.content()[:8]}".strip())
     return ", ".join([*said, f"seed {config.SEED}"])
-
-
-@functools.cache  # so that a model's file is read once
-def _content(choice: config.Choice) -> str:
-    """What tells one content of a name from another: a commit, or a digest."""
-    path = Path(choice.used)
-    if not path.is_absolute():
-        return choice.revision or ""
-    if path.is_file():
-        return files.digest(path)
-    inside = sorted(p for p in path.glob("*") if p.is_file())
-    digests = "".join(map(files.digest, inside))
-    return hashlib.sha256(digests.encode()).hexdigest()
 
 
 def mixed(rewritten: str = "") -> str:
@@ -167,45 +168,41 @@ def mixed(rewritten: str = "") -> str:
     A file that is about to be `rewritten` does not count. "" also where no run has
     listed its files.
     """
-    folder = config.submission()
-    listed = _listed(folder / "manifest.json")
-    if not listed:
+    folder, listed, groups = config.submission(), _listed(), {}
+    there = {path.name for path in folder.glob("[!.]*") if path.is_file()}
+    for name in sorted({*listed, *there} - {"manifest.json", rewritten}):
+        if name not in listed:
+            said = "in no run's list"
+        elif not (folder / name).exists():
+            said = "missing"
+        elif files.digest(folder / name) != listed[name]["sha256"]:
+            said = "changed since"
+        else:
+            said = listed[name]["run"]
+        groups.setdefault(said, []).append(name)
+    runs = {facts["run"] for facts in listed.values()}
+    if not listed or (len(groups) < 2 and groups.keys() <= runs):
         return ""
-    makers, odd = {}, {"changed since": [], "missing": [], "in no run's list": []}
-    for name, facts in listed.items():
-        if name == rewritten:
-            continue
-        if not (folder / name).exists():
-            odd["missing"].append(name)
-        elif files.digest(folder / name) != facts["sha256"]:
-            odd["changed since"].append(name)
-        makers.setdefault(facts["run"], []).append(name)
-    known = {*listed, "manifest.json", rewritten}
-    found = {path.name for path in folder.glob("[!.]*") if path.is_file()}
-    odd["in no run's list"] = sorted(found - known)
-    if len(makers) == 1:
-        makers = {}
-    groups = [
-        f"{_few(names)}: {what}" for what, names in (makers | odd).items() if names
+    said = [
+        f"{textwrap.shorten(', '.join(names), 80, placeholder=' …')}: {what}"
+        for what, names in groups.items()
     ]
-    if not groups:
-        return ""
     again = f"make run PROFILE={config.profile().name}"
-    said = f"{folder.name}/ is not what one run left. {'; '.join(groups)}."
-    return f"{said}\nTo make it whole, run the series again: {again}"
-
-
-def _few(names: list[str]) -> str:
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return ", ".join(names[:4]) + more
+    return (
+        f"{folder.name}/ is not what one run left. {'; '.join(said)}.\n"
+        f"To make it whole, run the series again: {again}"
+    )
 
 
 def wrapped(text: str) -> str:
-    """`text` with its long lines broken between words; a verse stays a verse."""
+    """`text` with its long lines broken between words; a verse stays a verse.
+
+    Control characters are shown by signs (ESC as ␛), and never sent to a terminal.
+    """
     unbroken = {"break_long_words": False, "break_on_hyphens": False}
     lines = [
         textwrap.fill(line, 88, replace_whitespace=False, **unbroken)
-        for line in text.split("\n")
+        for line in text.translate(SHOWN).split("\n")
     ]
     return "\n".join(lines)
 
@@ -222,9 +219,9 @@ def write_samples(samples: list[dict]) -> Path:
     for sample in samples:
         settings = ", ".join(f"{k}={v}" for k, v in sample["settings"].items())
         made_by = f"model {sample['model']} (base {sample['base']})"
-        head = f"{made_by} · {settings} · seed {sample['seed']}"
+        head = f"{made_by} · {settings} · seed {sample['seed']}".translate(SHOWN)
         text = wrapped(f"[{sample['prompt']}]{sample['text']}")
         readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n{text}\n")
-    files.write_text(folder / "samples.txt", "\n".join(readable))
-    lines = [json.dumps(sample, ensure_ascii=False) + "\n" for sample in samples]
-    return files.write_text(folder / "samples.jsonl", "".join(lines))
+    record(files.write_text(folder / "samples.txt", "\n".join(readable)))
+    lines = [_json(sample) + "\n" for sample in samples]
+    return record(files.write_text(folder / "samples.jsonl", "".join(lines)))

@@ -28,7 +28,10 @@ TABLES = ("mean_log_likelihood", "bits_per_byte")
 
 
 def read_json(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """ValueError if the file is damaged."""
+    from helpers.engine import files
+
+    return files.read_json(path, f"git checkout {path.parent.name}/{path.name}")
 
 
 def read_lines(path: Path) -> list[dict]:
@@ -77,8 +80,10 @@ def differences(new: dict, old: dict, tolerance: float = TOLERANCE) -> list[str]
     """A line for each mean and each bits per byte that is missing or too far off."""
     lines = []
     for table in TABLES:
-        now = flat(new[table])
-        for name, before in flat(old[table]).items():
+        now, then = flat(new.get(table, {})), flat(old.get(table, {}))
+        if not then:
+            lines.append(f"{table}: nothing to compare with")
+        for name, before in then.items():
             value = now.get(name)
             if value is None or not abs(value / before - 1) <= tolerance:
                 lines.append(f"{table}, {name}: {value}, was {before}")
@@ -112,13 +117,21 @@ def renew(reason: str) -> None:
 
 
 def verify() -> list[str]:
-    """Run the classroom profile in a copy; how it differs from what is committed."""
+    """Run the classroom profile in a copy; how it differs from what is committed.
+
+    Says first what in submission/ does not belong together.
+    """
+    from helpers import submission
+
+    os.environ["AR_PROFILE"] = "classroom"
+    if odd := submission.mixed():
+        print(odd, flush=True)
     no_caches = shutil.ignore_patterns(".*", "__pycache__")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("helpers", "notebooks"):
             shutil.copytree(ROOT / part, folder / part, ignore=no_caches)
-        environment = os.environ | {"AR_PROFILE": "classroom", "PYTHONPATH": name}
+        environment = os.environ | {"PYTHONPATH": name}
         command = [sys.executable, "-m", "helpers"]
         subprocess.run(command, cwd=folder, check=True, env=environment)
         manifest = read_json(folder / "submission" / "manifest.json")
@@ -147,13 +160,16 @@ def main() -> None:
     parser.add_argument("--verify", action="store_true")
     chosen = parser.parse_args()
     if chosen.renew:
-        renew(chosen.renew)
-    elif not chosen.verify:
-        print(json.dumps(smoke()))
-    elif off := verify():
+        return renew(chosen.renew)
+    if not chosen.verify:
+        return print(json.dumps(smoke()))
+    try:
+        off = verify()
+    except (OSError, ValueError, subprocess.CalledProcessError) as error:
+        sys.exit(str(error))
+    if off:
         sys.exit("\n".join(off))
-    else:
-        print(f"The same within {TOLERANCE:.1%}.")
+    print(f"The same within {TOLERANCE:.1%}.")
 
 
 if __name__ == "__main__":

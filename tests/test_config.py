@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from helpers import config, data, models
+from helpers import choices, config, data, models
 from helpers.engine import hub
 
 
 @pytest.fixture(autouse=True)
 def fresh_choices():
     """A process asks the hub once; here each test asks it anew."""
-    config._choose.cache_clear()
+    choices.choose.cache_clear()
     yield
-    config._choose.cache_clear()
+    choices.choose.cache_clear()
 
 
 def test_unknown_profile_names_the_choices(monkeypatch, fault):
@@ -130,7 +130,7 @@ def all_known(monkeypatch):
 @pytest.mark.parametrize("word", ["auto", "gpt2", "packaged", "tiny"])
 def test_a_folder_does_not_change_what_a_word_means(all_known, here, word):
     before = config.choose("model", word)
-    config._choose.cache_clear()
+    choices.choose.cache_clear()
     (here / word).mkdir()
     assert config.choose("model", word) == before
 
@@ -217,7 +217,7 @@ def test_auto_is_what_the_models_here_were_made_with(made_with):
     assert chosen.used == "packaged" and chosen.note == base.note + hint
     assert config.choose("dataset", "auto") == corpus  # no stand-in, so nothing to say
     made_with("shakespeare", base=chosen.record())
-    config._choose.cache_clear()
+    choices.choose.cache_clear()
     assert config.choose("model", "auto") == chosen  # the hint is said once
 
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from helpers import ood
+from helpers import config, ood
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
@@ -118,3 +118,126 @@ def test_the_classifier_is_bayes_rule():
         }
     )
     assert ood.domain_posterior(table).tolist() == pytest.approx([0.75, 0])
+
+
+# ---- what is no sample of numbers
+
+THREE = [1.0, 2.0, 3.0]
+NO_SAMPLES = {
+    "an empty list": ([], r"shape is \(0,\)"),
+    "a NaN": ([1, np.nan], "at 1: nan is not a finite number"),
+    "an infinity": ([np.inf, 1], "at 0: inf is not a finite number"),
+    "a None": ([1, 2, None], "at 2: nan"),
+    "words": (["likely", "not"], "no array of numbers .*likely"),
+    "rows of different lengths": ([[1], [1, 2]], "no array of numbers"),
+    "one number": (5, r"shape is \(\)"),
+    "nothing": (None, r"shape is \(\)"),
+}
+
+
+@pytest.mark.parametrize("what", NO_SAMPLES)
+@pytest.mark.parametrize("detector", [ood.auroc, ood.false_alarms])
+def test_what_is_no_sample_is_named(detector, what, fault):
+    values, message = NO_SAMPLES[what]
+    with pytest.raises(ValueError, match=f"inside.* {message}") as caught:
+        detector(values, THREE)
+    fault(f"{detector.__name__} of {what}", caught.value)
+    with pytest.raises(ValueError, match=f"outside.* {message}"):
+        detector(THREE, values)
+
+
+def test_false_alarms_are_of_one_sample_and_a_share(fault):
+    with pytest.raises(ValueError, match=r"shape is \(2, 2\)"):
+        ood.false_alarms([[1, 2], [3, 4]], THREE)
+    for kept in (0, 1.5, np.nan):
+        with pytest.raises(ValueError, match="above 0 and at most 1") as caught:
+            ood.false_alarms(THREE, THREE, kept=kept)
+    fault("false_alarms, kept=nan", caught.value)
+
+
+def test_false_alarms_where_scores_tie():
+    """The highest threshold that keeps the share; ties make it keep more."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        inside, outside = rng.integers(0, 9, 20), rng.integers(0, 9, 20)
+        kept = rng.choice([0.05, 0.3, 3 * 0.1, 0.95, 1.0])
+        lines = sorted({*inside, *outside}, reverse=True)
+        line = next(x for x in lines if (inside >= x).mean() >= kept - 1e-12)
+        right = (outside >= line).mean()
+        assert ood.false_alarms(inside, outside, kept) == pytest.approx(right)
+
+
+TABLE = scores({("neurips", model): [-1, -2] for model in config.MODELS})
+SPOILT = {
+    "no rows": (TABLE.iloc[:0], "Scores need rows"),
+    "no column `model`": (TABLE.drop(columns="model"), "columns"),
+    "no score of one string": (TABLE.iloc[:-1], "neurips:1.*no score under shakesp"),
+    "a score that is a word": (
+        TABLE.assign(log_likelihood="likely"),
+        "could not convert string to float: 'likely'",
+    ),
+    "one string twice": (
+        pd.concat([TABLE, TABLE.iloc[3:4]]),
+        "neurips:1.*two scores under neurips",
+    ),
+    "no scores of one model": (
+        TABLE[TABLE.model != "shakespeare"],
+        "no score under shakespeare",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT)
+def test_scores_that_do_not_fit_are_named(what, fault):
+    table, message = SPOILT[what]
+    with pytest.raises(ValueError, match=message) as caught:
+        ood.domain_posterior(table)
+    fault(f"domain_posterior of a table with {what}", caught.value)
+
+
+@pytest.mark.parametrize(
+    "strings",
+    [STRINGS.iloc[:1], pd.concat([STRINGS, STRINGS]), STRINGS.assign(text=["", None])],
+    ids=["missing", "twice", "empty"],
+)
+def test_a_string_without_one_text_is_named(strings, fault, request):
+    with pytest.raises(ValueError, match="neurips:.* has not one text") as caught:
+        ood.statistics(TABLE, strings, "neurips")
+    fault(f"statistics, a text is {request.node.callspec.id}", caught.value)
+
+
+NO_DENSITY = {
+    "a statistic is the same for all": ([2, 2, 2], THREE, "no spread"),
+    "it differs by rounding alone": ([0.3, 0.1 + 0.2], THREE, "no spread"),
+    "nothing is known": ([], THREE, r"known, a .* \(0,\)"),
+    "nothing is new": (THREE, [], r"new, a .* \(0,\)"),
+    "a new one is NaN": (THREE, [np.nan], "new, a, at 0: nan"),
+}
+
+
+@pytest.mark.parametrize("what", NO_DENSITY)
+def test_no_density_without_numbers_that_spread(what, fault):
+    known, new, message = NO_DENSITY[what]
+    with pytest.raises(ValueError, match=message) as caught:
+        ood.density_of_states(pd.DataFrame({"a": known}), pd.DataFrame({"a": new}))
+    fault(f"density_of_states, {what}", caught.value)
+
+
+def test_a_statistic_that_new_lacks_is_said():
+    for known in (pd.DataFrame({"b": THREE}), pd.DataFrame(index=range(3))):
+        with pytest.raises(ValueError, match="known has no statistics, or some"):
+            ood.density_of_states(known, pd.DataFrame({"a": THREE}))
+
+
+def test_compare_says_what_it_lacks(fault):
+    index = pd.MultiIndex.from_product([["a", "b"], range(5)])
+    table = pd.DataFrame({"x": np.ones(10)}, index.set_names(["domain", "text_id"]))
+    assert ood.compare(table, "a").auroc.tolist() == [0.5]  # constant: all tied
+    lacking = [(table, "c"), (table.loc[["a"]], "a"), (table[[]], "a")]
+    lacking += [(table.iloc[:0], "a"), (table.reset_index(drop=True), "a")]
+    for detectors, home in lacking:
+        with pytest.raises(ValueError, match="compare needs a detector") as caught:
+            ood.compare(detectors, home)
+    fault("compare of a table without sets", caught.value)
+    with pytest.raises(ValueError, match="x of b, at 4: nan"):
+        ood.compare(table.assign(x=[1.0] * 9 + [np.nan]), "a")

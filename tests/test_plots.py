@@ -1,5 +1,6 @@
 """Pictures from tables alone."""
 
+import html
 import itertools
 import json
 import re
@@ -96,14 +97,36 @@ def test_it_draws_on_an_axis_it_is_given(scores):
         ({"models": []}, "at least one kind and one model"),
         ({"layout": "pie"}, "layout="),
         ({"span": (0, -1)}, "x-range"),
+        ({"span": (float("-inf"), 0)}, "x-range"),
+        ({"span": (0, float("nan"))}, "x-range"),
         ({"bins": 0}, "at least one bin"),
+        ({"bins": 301}, "at most 300"),
+        ({"bins": 10**9}, "at most 300"),
+        ({"bins": 2.5}, "bins=2.5"),
+        ({"bins": float("nan")}, "bins=nan"),
+        ({"bins": "40"}, "bins='40'"),
         ({"bin_width": -2}, "at least one bin"),
+        ({"bin_width": 0}, "at least one bin"),
+        ({"bin_width": 1e-6}, "at most 300"),
+        ({"bin_width": 1e-320}, "at most 300"),
+        ({"bin_width": 600 / 301}, "at most 300"),
+        ({"bin_width": 1, "span": (-1e9, 0)}, "at most 300"),
+        ({"bin_width": float("nan")}, "bin_width=nan"),
+        ({"bin_width": float("inf")}, "bin_width=inf"),
         ({"layout": "ridge", "log": True}, "one baseline"),
     ],
 )
-def test_what_cannot_be_drawn_is_named(scores, arguments, message):
-    with pytest.raises(ValueError, match=message):
+def test_what_cannot_be_drawn_is_named(scores, arguments, message, fault):
+    with pytest.raises(ValueError, match=message) as caught:
         plots.histogram(scores, **arguments)
+    fault(f"a histogram with {arguments}", caught.value)
+
+
+@pytest.mark.parametrize("view", [{"bins": 300}, {"bin_width": 2}, {"bin_width": 9e9}])
+def test_up_to_300_bins_are_drawn(scores, view):
+    ax = plots.histogram(scores, kinds=["neurips"], **view).axes[0]
+    values, edges, _ = ax.patches[0].get_data()
+    assert values.sum() == 100 and len(values) == view.get("bins", len(values)) <= 300
 
 
 @pytest.mark.parametrize(
@@ -192,6 +215,8 @@ def test_the_roc_curve_passes_through_the_threshold(scores):
     figure = plots.detector(scores, threshold=-135, models=("base",))
     histogram, curve = figure.axes
     table = plots.accepted(scores, -135)
+    with pytest.raises(ValueError, match="threshold is NaN"):
+        plots.detector(scores, threshold=float("nan"))
     others = table.likelier["base", "shakespeare"] + table.likelier["base", "random"]
     point = next(line for line in curve.lines if line.get_marker() == "o")
     assert (point.get_xdata()[0], point.get_ydata()[0]) == (
@@ -279,6 +304,7 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
     monkeypatch.setattr(config, "submission", lambda: tmp_path)
     page = explorer.write_html(scores, "a <note>").read_text(encoding="utf-8")
     assert len(page) < 2_000_000 and "a &lt;note&gt;" in page
+    assert "mathjax_ignore" in page.split("<meta")[0]
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
     spec = json.loads(page.split("const spec = ")[1].split(";\nvegaEmbed")[0])
     assert len(spec["datasets"]["scores"]) == len(scores)
@@ -307,3 +333,60 @@ def test_the_token_strip_escapes_and_marks_every_band():
         boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"]
         and set(boxes[4:]) == lines
     )
+
+
+# ---- a $ is a dollar sign
+
+SIGNS = r"$x_1^2$ \$5 $\frac$ a_b^c \alpha"
+TOKENS = [SIGNS, "$5 and $6", "_i$"]
+
+
+def written(figure, tmp_path):
+    """All text of a figure, as it is seen; one line each."""
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        svg = plots.save(figure, tmp_path / "picture.svg").read_text("utf-8")
+    return [html.unescape(text) for text in re.findall("<text[^>]*>([^<]*)<", svg)]
+
+
+def charts_of(labels):
+    """A picture of each kind whose names are `labels`."""
+    first = labels[0]
+    table = pd.DataFrame({"t": list("abc"), "p": [1.0, 2.0, 3.0], "h": labels})
+    named = {"title": first, "xlabel": labels[1], "ylabel": labels[2]}
+    matrix = pd.DataFrame(np.eye(3), index=labels, columns=list("abc"))
+    history = pd.DataFrame({"tokens": [1], "loss": [2.0], "split": [first]})
+    yield plots.bars(table, label="h", value="p", **named)
+    yield plots.bars(table, label="t", value="p", hue="h")
+    yield plots.lines(table, x="t", y="p", hue="h", log=True, **named)
+    yield plots.heat(matrix, numbers=False, **named)
+    yield plots.loss_curve(history, first)
+
+
+def test_signs_of_mathematics_are_seen_as_they_are(tmp_path):
+    one, both, legend, names, alone = charts_of(TOKENS)
+    for figure in (one, both, legend, names):
+        seen = written(figure, tmp_path)
+        assert set(TOKENS) <= {*seen}, seen
+    assert SIGNS in written(alone, tmp_path)
+
+
+def test_a_histogram_has_them_in_its_title_on_any_axis(scores, tmp_path):
+    assert SIGNS in written(plots.histogram(scores, title=SIGNS), tmp_path)
+    figure, ax = matplotlib.pyplot.subplots()
+    matplotlib.pyplot.close(figure)
+    assert SIGNS in written(plots.histogram(scores, title=SIGNS, ax=ax), tmp_path)
+
+
+@pytest.mark.parametrize("layout", ["overlay", "cumulative"])
+def test_a_logarithmic_axis_has_powers(scores, layout):
+    figure = plots.histogram(scores, log=True, density=True, layout=layout)
+    figure.draw_without_rendering()
+    labels = figure.axes[0].get_yticklabels()
+    shown = [label for label in labels if label.get_text()]
+    assert shown and all(label.get_parse_math() for label in shown)
+
+
+def test_tables_and_strips_are_kept_from_mathjax():
+    table = pd.DataFrame({"token": ["$x$"], "log_prob": [-1.0], "rank": [1]})
+    for page in (table._repr_html_(), plots.token_strip({"$m$": table}).data):
+        assert "tex2jax_ignore" in page and "mathjax_ignore" in page

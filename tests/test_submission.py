@@ -1,7 +1,9 @@
 """What is written is what is read back, whole or not at all."""
 
 import json
+import re
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -88,6 +90,100 @@ def test_json_is_merged(folder):
     path = submission.update_json("metrics.json", b=2, c="é")
     merged = json.loads(path.read_text(encoding="utf-8"))
     assert path.parent == folder and merged == {"a": 1, "b": 2, "c": "é"}
+
+
+def test_what_json_does_not_have_becomes_null(folder):
+    nan, inf = float("nan"), np.float64("inf")
+    path = submission.update_json("metrics.json", a=[nan, {"b": inf}], c=np.float32(1))
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    assert json.loads(path.read_text(), parse_constant=refuse) == {
+        "a": [None, {"b": None}],
+        "c": 1,
+    }
+
+
+DAMAGED = {"empty": "", "cut off": '{"a": [1, 2', "merge marks": "<<<<<<< HEAD\n{}\n"}
+DAMAGED |= {"no object": "[1]", "not UTF-8": b"\xff\xfe{}"}
+
+
+@pytest.mark.parametrize("what", DAMAGED)
+@pytest.mark.parametrize("name", ["metrics.json", "manifest.json"])
+def test_a_damaged_json_file_is_begun_anew(folder, name, what, capsys, fault):
+    submission.update_json(name, old=1)
+    content = DAMAGED[what]
+    content = content if isinstance(content, bytes) else content.encode()
+    (folder / name).write_bytes(content)
+    path = submission.update_json(name, new=2)
+    facts = json.loads(path.read_text())
+    assert facts["new"] == 2 and "old" not in facts
+    assert submission.mixed() == ""
+    said = capsys.readouterr().out.splitlines()
+    if what != "no object":
+        assert f"submission/{name} is damaged and is passed over." in said
+        fault(f"{name}, {what}", said[0])
+
+
+SPOILT_FILES = {
+    "empty": lambda text: "",
+    "without rows": lambda text: text.splitlines()[0] + "\n",
+    "cut off in a number": lambda text: text[:-3],
+    "cut off in a row": lambda text: text[:-25] + "\n",
+    "with merge marks": lambda text: f"<<<<<<< HEAD\n{text}=======\n{text}>>>>>>> b\n",
+    "with merge marks inside": lambda text: text.replace("\nham", "\n=======\nham"),
+    "binary": lambda text: "\0\udcff\udcfe" * 99,
+    "an open quote": lambda text: text.replace("hamlet", '"hamlet'),
+    "a web page": lambda text: "<!doctype html>\n<html>\n",
+    "one field too many": lambda text: text.replace("random:0:0", "random,0:0"),
+}
+
+
+@pytest.mark.parametrize("what", SPOILT_FILES)
+def test_damaged_scores_are_named_with_the_remedy(folder, scores, what, fault):
+    path = submission.write_scores(scores)
+    text = SPOILT_FILES[what](path.read_text(encoding="utf-8"))
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match="notebook 06 again, or git check") as caught:
+        submission.read_scores()
+    assert str(caught.value).startswith("submission/likelihoods.csv is damaged (")
+    assert len(str(caught.value)) <= 300 and "\n" not in str(caught.value)
+    fault(f"likelihoods.csv, {what}", caught.value)
+
+
+def test_reading_the_scores_says_what_does_not_belong_to_them(
+    folder, scores, monkeypatch, capsys
+):
+    path = submission.write_scores(scores)
+    submission.read_scores()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("AR_BASE", "packaged")
+    submission.update_json("metrics.json", a=1)
+    submission.read_scores()
+    assert "metrics.json: profile smoke, base SmolLM2" in capsys.readouterr().out
+    submission.read_scores(path)  # a file that was named stands for itself
+    assert capsys.readouterr().out == ""
+
+
+CONTROLS = "\x1b[31m\x1b]0;x\x07 \x9b2J \x08\x7f\r\0\x85\tend\n\ud800"
+
+
+def test_no_control_character_reaches_a_terminal(folder, fault):
+    shown = submission.wrapped(f"a {CONTROLS}")
+    assert shown.encode("utf-8")  # so that it can be printed
+    assert not re.search("[\0-\x08\x0b-\x1f\x7f-\x9f]", shown)
+    assert "␛[31m␛]0;x␇ �2J ␈␡␍␀�" in shown
+    fault("a sample with ESC, CSI and other control characters", shown.split("\n")[0])
+
+    sample = {"model": "base", "base": "my\x1bmodel", "prompt": CONTROLS, "seed": 1}
+    sample |= {"settings": {}, "text": CONTROLS, "token_log_probs": []}
+    submission.write_samples([sample])
+    readable = (folder / "samples.txt").read_bytes()
+    assert b"\x1b" not in readable and "my␛model" in readable.decode()
+    lines = (folder / "samples.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [sample]  # the text as it is
+    assert not re.search("[\0-\x1f\x7f-\x9f]", lines[0])
 
 
 def test_samples_are_kept_for_people_and_for_programs(folder):

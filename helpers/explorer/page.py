@@ -14,7 +14,7 @@ from helpers.plots.tables import BIN_WIDTH, FRAME, accepted, number
 
 THRESHOLD = -250  # nats; where sliders start, between random letters and text
 PAGE = """<!doctype html>
-<html lang="en">
+<html lang="en" class="tex2jax_ignore mathjax_ignore">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>Log-likelihood histograms</title>
@@ -198,6 +198,8 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
     import vl_convert
 
     scores = submission.add_rates(scores)
+    path = config.submission() / "histograms.html"
+    odd = submission.mixed(rewritten=path.name)
     kinds, models = present(scores)
     table = pd.DataFrame(
         {
@@ -216,11 +218,11 @@ def write_html(scores: pd.DataFrame, note: str) -> Path:
         rows += f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>\n"
     spec = json.dumps(_spec(table, [MODEL_NAMES[m] for m in models]))
     values = {
-        "note": html.escape(note),
+        "note": html.escape(f"{note} {odd}".strip()),
         "threshold": number(THRESHOLD),
         "rows": rows,
         "spec": spec.replace("</", "<\\/"),
         "library": vl_convert.javascript_bundle().replace("</script", "<\\/script"),
     }
     page = re.sub(f"@({'|'.join(values)})@", lambda found: values[found[1]], PAGE)
-    return files.write_text(config.submission() / "histograms.html", page)
+    return submission.record(files.write_text(path, page))

@@ -50,7 +50,8 @@ def bars(
         ax.grid(False, axis="y")
         ax.set(**{"ylabel": ""} | labels)
         if hue:
-            ax.legend()
+            # By name: matplotlib passes over a label that begins with "_".
+            ax.legend(ax.containers, table[hue].unique())
     return ax.figure
 
 
@@ -64,11 +65,11 @@ def lines(
     """
     with canvas() as ax:
         for name, part in table.groupby(hue, sort=False):
-            look = {"color": COLORS.get(name), "label": MODEL_NAMES.get(name, name)}
-            ax.plot(part[x], part[y], marker="o", **look)
+            ax.plot(part[x], part[y], marker="o", color=COLORS.get(name))
         ax.set(yscale="log" if log else "linear", **labels)
-        if table[hue].nunique() > 1:
-            ax.legend()
+        names = [MODEL_NAMES.get(name, name) for name in table[hue].unique()]
+        if len(names) > 1:
+            ax.legend(ax.lines, names)
     return ax.figure
 
 

@@ -14,6 +14,8 @@ from helpers import config, submission
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas
 from helpers.plots.tables import BIN_WIDTH, FRAME, extent, likelier, number, select
 
+MOST_BINS = 300  # of a hundred strings, more would show nothing
+
 
 @dataclass(frozen=True)
 class Group:
@@ -56,12 +58,15 @@ def groups_of(values: dict, measure: str, filled: bool) -> list[Group]:
 
 def bin_edges(span: Sequence[float], bins: int, bin_width: float | None) -> np.ndarray:
     low, high = span
-    if not low < high:
-        raise ValueError(f"The x-range, {low:g} to {high:g}, is empty.")
-    if bins < 1 or (bin_width is not None and bin_width <= 0):
-        raise ValueError("A histogram needs at least one bin, wider than nothing.")
+    if not 0 < high - low < np.inf:
+        raise ValueError(f"The x-range, {low:g} to {high:g}, is empty or has no end.")
+    most = f"a histogram has at least one bin and at most {MOST_BINS}"
     if bin_width is None:
-        return np.linspace(low, high, bins + 1)
+        if bins not in range(1, MOST_BINS + 1):  # nor is 2.5
+            raise ValueError(f"bins={bins!r:.20}: {most}.")
+        return np.linspace(low, high, int(bins) + 1)
+    if not (high - low) / MOST_BINS <= bin_width < np.inf:
+        raise ValueError(f"bin_width={bin_width!r:.20} of {high - low:g}: {most}.")
     return np.arange(low, high + bin_width, bin_width)
 
 
@@ -191,7 +196,8 @@ def histogram(
     scores: as `submission.read_scores` gives them; two or more strings for each kind
         and model that are to be drawn.
     measure: "log_likelihood" (nats per string), "nats_per_token" or "bits_per_byte".
-    bins, bin_width: how many bins in the x-range, or how wide each, in its unit.
+    bins, bin_width: how many bins in the x-range (at most 300), or how wide each, in
+        its unit.
     span: the x-range; default: −600 to 0 for nats, else all of the table's.
     density: shares instead of counts (cumulative: of the strings at or below x).
     layout: "overlay" (the first model filled, the others outlined), "ridge" (a row for
@@ -208,7 +214,7 @@ def histogram(
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}.")
     if log and layout == "ridge":
         raise ValueError("log=True needs one baseline: layout overlay or cumulative.")
-    low, high = span or extent(scores, measure)
+    low, high = extent(scores, measure) if span is None else span
     edges = bin_edges((low, high), bins, bin_width)
     groups = groups_of(values, measure, filled=layout != "cumulative")
     size = (8, 1.4 + 0.8 * len(groups)) if layout == "ridge" else (8, 3.6)

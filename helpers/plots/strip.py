@@ -41,4 +41,5 @@ def token_strip(tables: dict[str, pd.DataFrame]):
         strips.append(f"<p><b>{html.escape(name)}</b>: {total}<br>{boxes}</p>")
     key = "".join(_box(name, "", limit) for limit, _, _, name in BANDS)
     key = f"<p>{key} below: rank · surprise in nats</p>"
-    return HTML(f'<div style="line-height:1.5">{"".join(strips)}{key}</div>')
+    look = 'class="tex2jax_ignore mathjax_ignore" style="line-height:1.5"'
+    return HTML(f"<div {look}>{''.join(strips)}{key}</div>")

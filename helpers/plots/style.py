@@ -4,10 +4,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from helpers import config
+from helpers import config, submission
 from helpers.engine import files
 
 # After Okabe and Ito's palette; each pair stays apart (CIEDE2000 of 20 or more) for
@@ -29,7 +31,8 @@ MODEL_NAMES = {
     "shakespeare": "fine-tuned on Shakespeare",
     "neurips": "fine-tuned on NeurIPS",
 }
-STYLE = {
+PLAIN = {"text.parse_math": False}  # a $ in a title or a token is a dollar sign
+STYLE = PLAIN | {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -53,14 +56,24 @@ def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
     the axis itself, else an array). It is closed: a notebook would show an open one a
     second time.
     """
-    if ax is not None:
-        yield ax
-        return
     shared = {"sharex": True, "sharey": True, "layout": "constrained"}
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(rows, figsize=size, **shared)
-        plt.close(figure)
-        yield axes
+    with plt.rc_context(STYLE if ax is None else PLAIN):
+        if ax is None:
+            figure, ax = plt.subplots(rows, figsize=size, **shared)
+            plt.close(figure)
+        yield ax
+        for one in np.ravel(ax):
+            _plain(one)
+
+
+def _plain(ax: Axes) -> None:
+    """No text of a picture is mathematics, but for the powers on a logarithmic axis."""
+    powers = []
+    for axis in (ax.xaxis, ax.yaxis):
+        labels = axis.get_ticklabels(which="both")  # made now, not when it is drawn
+        powers += labels if axis.get_scale() == "log" else []
+    for text in ax.findobj(Text):
+        text.set_parse_math(text in powers)
 
 
 def save(figure: Figure, name: str | Path) -> Path:
@@ -72,4 +85,4 @@ def save(figure: Figure, name: str | Path) -> Path:
     path = config.submission() / name
     with files.atomic(path) as temporary:
         figure.savefig(temporary, dpi=160)
-    return path
+    return submission.record(path)

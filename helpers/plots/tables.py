@@ -10,6 +10,9 @@ import pandas as pd
 
 from helpers import config, submission
 
+# In a notebook's tables, too, a $ is a dollar sign.
+pd.set_option("display.html.use_mathjax", False)
+
 FRAME = (-600.0, 0.0)  # nats; the frame of the original assignment's histograms
 BIN_WIDTH = 12  # nats; fifty bins in that frame
 
@@ -71,8 +74,10 @@ def accepted(
     threshold: in the measure's unit; "likelier" is above it, or for bits per byte below
     it. Returns a row for each model and kind, with the columns `likelier` and `not
     likelier` (strings) and `share` (of the kind's strings that are likelier, 0 to 1).
-    ValueError as `histogram`.
+    ValueError as `histogram`, and for NaN, which nothing is above or below.
     """
+    if threshold != threshold:
+        raise ValueError("threshold is NaN: choose a number.")
     groups = select(submission.add_rates(scores), kinds, models, measure)
     rows = {}
     for model, kind in product(models, kinds):

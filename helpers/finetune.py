@@ -137,12 +137,9 @@ def adapt(domain: str) -> pd.DataFrame:
             history = saved["history"]
         else:
             if saved and processes.is_main_process:
-                others = [key for key in wanted if made_with.get(key) != wanted[key]]
-                differ = ", ".join(others).replace("sha256", "corpus")
-                print(
-                    f"The model fine-tuned on {domain} is trained anew: "
-                    f"it was made with another {differ}."
-                )
+                differ = [key for key in wanted if made_with.get(key) != wanted[key]]
+                what = ", ".join(differ).replace("sha256", "corpus")
+                print(f"Training anew on {domain}: what was here has another {what}.")
             history = _train(domain, folder, wanted, processes)
         if processes.is_main_process:
             shutil.rmtree(checkpoints, ignore_errors=True)
@@ -191,6 +188,7 @@ def _train(
             facts = {
                 "settings": wanted,
                 "base": config.base().record(),
+                "corpus": data.provenance(domain).get("choice"),
                 "data": data.provenance(domain)["source"],
                 "steps": steps,
                 "seconds": round(time.time() - started),

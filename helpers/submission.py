@@ -117,6 +117,12 @@ def update_json(name: str, **facts) -> Path:
     return record(path)
 
 
+def manifest() -> dict:
+    """What made the files in submission/; ValueError if manifest.json is damaged."""
+    remedy = "run the series again (make run), or git checkout submission/manifest.json"
+    return files.read_json(config.submission() / "manifest.json", remedy) or {}
+
+
 def _locked():
     """The lock under which a JSON file is read, changed and written."""
     waiting = "Another process is writing into submission/; waiting for it."

@@ -12,6 +12,7 @@ share its folder, so that a model fine-tuned by one notebook is there for the ne
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -59,6 +60,8 @@ def set_environment(home: Path) -> None:
     }
 
 
+# A shell that starts a job in the background has it ignore Ctrl-C; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" not in os.environ:
     set_environment(make_home())
 sys.dont_write_bytecode = True

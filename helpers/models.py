@@ -175,6 +175,7 @@ def load(which: str = "base") -> LanguageModel:
             packaged = choice.used == "packaged"
             folder = packaged_folder() if packaged else choice.fetch()
             model, tokenizer = folders.read(folder, choice.label)
+    model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
 
 

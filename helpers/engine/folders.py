@@ -143,7 +143,6 @@ def _chain_rule(model, tokenizer) -> str:
     first = tokenizer(PROBE, return_tensors="pt", add_special_tokens=False)["input_ids"]
     ids = first.repeat(2, 1)  # (2, tokens), the same text twice
     ids[1, -1] = ids[0, 0]  # but for its last token
-    model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     try:
         out = model.eval()(ids, labels=ids)
     except Exception as error:  # each model has reasons of its own

@@ -17,7 +17,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 import argparse
 import shutil
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -176,7 +176,7 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
         callbacks=[progress, EarlyStoppingCallback(PATIENCE)],
     )
     trainer.remove_callback(PrinterCallback)
-    with training.enough_disk(checkpoints, lm.model):
+    with training.enough_disk(checkpoints, lm.model), closing(progress):
         folders.quietly(trainer.train, resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
         if processes.is_main_process:

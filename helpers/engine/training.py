@@ -37,7 +37,7 @@ class ProgressCallback(TrainerCallback):
     def __init__(self, title: str, tokens_per_step: int, draw: Callable):
         self.title, self.tokens_per_step, self.draw = title, tokens_per_step, draw
         self.history: list[dict] = []
-        self.picture = None
+        self.picture, self.bar = None, tqdm(disable=True)  # until training begins
 
     def on_train_begin(self, args, state, control, **_):
         self.start, self.first = time.time(), state.global_step
@@ -83,8 +83,10 @@ class ProgressCallback(TrainerCallback):
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             write_text(checkpoint / MARK, json.dumps(_digests(checkpoint)))
 
+    def close(self):
+        self.bar.close()  # else an error's words would stand behind it
+
     def on_train_end(self, args, state, control, **_):
-        self.bar.close()
         if self.picture:  # the notebook draws the finished curve itself
             self.picture.update({"text/plain": ""}, raw=True)
 

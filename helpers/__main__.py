@@ -161,10 +161,7 @@ def expected_seconds(name: str, notebook, last) -> list[float]:
         known = [max(0.1, s) for s in last["notebooks"][name]["cells"]]
         if last["profile"] == config.profile().name and len(known) == cells:
             return known
-    except (
-        KeyError,
-        TypeError,
-    ):  # no manifest, or another notebook's, or a strange one
+    except (KeyError, TypeError):  # no manifest, or a strange one
         pass
     return [1.0] * cells
 

@@ -17,7 +17,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 import argparse
 import shutil
 import time
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -86,9 +86,8 @@ def prepare_for_training(model: torch.nn.Module) -> None:
     most once (the small packaged collection about three times), and early stopping
     watches. On a CPU dropout would make each step a tenth slower.
     """
-    modules = list(model.modules())
-    # Some models drop out by a layer, some by a number of a module's or its settings'.
-    for part in modules + [m.config for m in modules if hasattr(m, "config")]:
+    # Some models drop out by a layer, some by a number of a module or of the settings.
+    for part in (model.config, model.config.get_text_config(), *model.modules()):
         for name, value in vars(part).items():
             if isinstance(value, float) and (name == "p" or "drop" in name):
                 setattr(part, name, 0.0)
@@ -146,9 +145,7 @@ def adapt(domain: str) -> pd.DataFrame:
     return pd.DataFrame(history)
 
 
-def _train(
-    domain: str, folder: Path, wanted: dict, processes: PartialState
-) -> list[dict]:
+def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     """Train, write the model to `folder`, and return the history."""
     started = time.time()
     checkpoints = config.runs() / "checkpoints" / domain
@@ -169,9 +166,7 @@ def _train(
     set_seed(config.SEED)
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
-    progress = training.ProgressCallback(
-        title, step_tokens, checkpoints, plots.loss_curve
-    )
+    progress = training.ProgressCallback(title, step_tokens, plots.loss_curve)
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,
@@ -181,7 +176,7 @@ def _train(
         callbacks=[progress, EarlyStoppingCallback(PATIENCE)],
     )
     trainer.remove_callback(PrinterCallback)
-    with training.enough_disk(checkpoints, lm.model):
+    with training.enough_disk(checkpoints, lm.model), closing(progress):
         folders.quietly(trainer.train, resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
         if processes.is_main_process:

@@ -31,15 +31,13 @@ MARK = "whole.json"  # the digests of a checkpoint's files, and the last that is
 class ProgressCallback(TrainerCallback):
     """A bar with tokens per second, a loss curve that redraws, a stop if it breaks.
 
-    folder: where checkpoints lie.
     draw: makes a figure of a history (columns tokens, loss, split), for notebooks.
     """
 
-    def __init__(self, title: str, tokens_per_step: int, folder: Path, draw: Callable):
-        self.title, self.tokens_per_step = title, tokens_per_step
-        self.folder, self.draw = folder, draw
+    def __init__(self, title: str, tokens_per_step: int, draw: Callable):
+        self.title, self.tokens_per_step, self.draw = title, tokens_per_step, draw
         self.history: list[dict] = []
-        self.picture = None
+        self.picture, self.bar = None, tqdm(disable=True)  # until training begins
 
     def on_train_begin(self, args, state, control, **_):
         self.start, self.first = time.time(), state.global_step
@@ -67,11 +65,14 @@ class ProgressCallback(TrainerCallback):
                 "try a lower learning rate."
             )
         # Trainer's own log holds, after resuming, what came before as well.
+        logs = [log for log in state.log_history if {"loss", "eval_loss"} & log.keys()]
         self.history = [
-            {"tokens": log["step"] * self.tokens_per_step, "loss": log[key], "split": s}
-            for log in state.log_history
-            for key, s in (("loss", "training"), ("eval_loss", "validation"))
-            if key in log
+            {
+                "tokens": log["step"] * self.tokens_per_step,
+                "loss": log.get("loss", log.get("eval_loss")),
+                "split": "training" if "loss" in log else "validation",
+            }
+            for log in logs
         ]
         if self.picture:
             self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
@@ -79,11 +80,13 @@ class ProgressCallback(TrainerCallback):
     def on_save(self, args, state, control, **_):
         args.distributed_state.wait_for_everyone()  # each process writes a file
         if state.is_world_process_zero:
-            checkpoint = self.folder / f"checkpoint-{state.global_step}"
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             write_text(checkpoint / MARK, json.dumps(_digests(checkpoint)))
 
+    def close(self):
+        self.bar.close()  # else an error's words would stand behind it
+
     def on_train_end(self, args, state, control, **_):
-        self.bar.close()
         if self.picture:  # the notebook draws the finished curve itself
             self.picture.update({"text/plain": ""}, raw=True)
 
@@ -105,9 +108,8 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
             shutil.rmtree(checkpoint)
             continue
         state = read_json(checkpoint / "trainer_state.json")
-        if not state["stateful_callbacks"]["TrainerControl"]["args"][
-            "should_training_stop"
-        ]:
+        callbacks = state["stateful_callbacks"]
+        if not callbacks["TrainerControl"]["args"]["should_training_stop"]:
             usable[state["global_step"]] = str(checkpoint)
     return usable[max(usable)] if usable else None
 

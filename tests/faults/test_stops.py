@@ -240,6 +240,26 @@ def test_a_signal_while_fine_tuning_imports_torch(name, status, project, fault):
     fault(f"{name} while torch is imported", said[0])
 
 
+@only_posix
+def test_a_signal_while_it_learns(project, fault):
+    """What is said stands on lines of its own, and the next run goes on."""
+    module = project.folder / "helpers" / "engine" / "training.py"
+    code, step = module.read_text(encoding="utf-8"), "self.bar.update(1)"
+    assert step in code
+    slowly = code.replace(step, f"{step}; time.sleep(0.2)")
+    module.write_text(slowly, encoding="utf-8")
+    running = project.start("helpers.finetune", "neurips")
+    checkpoints = project.folder / "runs" / "smoke" / "checkpoints" / "neurips"
+    wait_until((checkpoints / "checkpoint-5" / "whole.json").exists)
+    running.send_signal(signal.SIGINT)
+    assert running.wait(60) == 130
+    said = project.said()  # of the bar, each state is a line
+    assert said[-3:] == ["Stopped by Ctrl-C.", terminal.RESUME, REPORT]
+    assert project.run("helpers.finetune", "neurips")[0] == 0
+    assert "Resuming from step" in (project.folder / "out").read_text(encoding="utf-8")
+    fault("Ctrl-C while fine-tuning", "; ".join(said[-3:]))
+
+
 # ---- before anything begins
 
 MODULES = {"the series": ["helpers"], "fine-tuning": ["helpers.finetune", "neurips"]}

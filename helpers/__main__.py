@@ -105,6 +105,7 @@ def execute(notebook, progress: Progress) -> None:
         notebook,
         timeout=None,
         record_timing=False,
+        store_widget_state=False,  # GitHub may refuse to show a notebook that has it
         coalesce_streams=True,  # one print, sent in two pieces, is one output
         extra_arguments=["--log-level=40", "--InteractiveShell.colors=nocolor"],
         resources={"metadata": {"path": str(NOTEBOOKS)}},

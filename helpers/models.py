@@ -86,7 +86,7 @@ class LanguageModel:
             if back != text:
                 at = len(commonprefix([text, back]))
                 raise ValueError(
-                    f"The tokens of {self.name} do not give back a text: "
+                    f"The tokens of {Path(self.name).name} do not give back a text: "
                     f"{text[at : at + 20]!r} becomes {back[at : at + 20]!r}. "
                     "Their likelihood is not the text's: take out what is lost, "
                     "or take another model."

@@ -84,7 +84,7 @@ def build(family: str, folder: Path, **extra) -> None:
 def own_log_probs(lm, ids: list[int]) -> torch.Tensor:
     """log p of each id after the first, by one pass of the model's own forward."""
     with torch.no_grad():
-        logits = lm.model(torch.tensor([ids])).logits[0].float()
+        logits = lm.model(torch.tensor([ids]), use_cache=False).logits[0].float()
     return logits[:-1].log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
 
 

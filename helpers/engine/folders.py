@@ -144,7 +144,7 @@ def _chain_rule(model, tokenizer) -> str:
     ids = first.repeat(2, 1)  # (2, tokens), the same text twice
     ids[1, -1] = ids[0, 0]  # but for its last token
     try:
-        out = model.eval()(ids, labels=ids)
+        out = model.eval()(ids, labels=ids, use_cache=False)
     except Exception as error:  # each model has reasons of its own
         return f"it gives no logits and loss ({first_line(error)})."
     change = (out.logits[0, :-1] - out.logits[1, :-1]).abs().max()

@@ -13,7 +13,7 @@ import pytest
 from matplotlib.patches import StepPatch
 from matplotlib.transforms import Bbox
 
-from helpers import config, explorer, plots, submission
+from helpers import config, explorer, likelihood, models, plots, submission
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +333,17 @@ def test_the_token_strip_escapes_and_marks_every_band():
         boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"]
         and set(boxes[4:]) == lines
     )
+
+
+def test_a_character_of_several_tokens_is_one_box_in_the_strip():
+    lm = models.load("tiny")
+    table = likelihood.token_log_probs(lm, "a\U0001f600b")
+    text = plots.token_strip({"tiny": table}).data
+    shown = re.findall(r'white-space:pre">([^<]*)<.*?<small>([^<]*)<', text)[:3]
+    assert [token for token, _ in shown] == ["a", "\U0001f600", "b"]
+    rank, surprise = table["rank"][1:5].max(), -table.log_prob[1:5].sum()
+    assert shown[1][1] == f"4 tokens · {rank:,} · {surprise:.1f}"
+    assert "tokens" not in shown[0][1]
 
 
 # ---- a $ is a dollar sign

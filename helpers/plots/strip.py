@@ -26,6 +26,9 @@ def _box(text: str, below: str, rank: float) -> str:
 def token_strip(tables: dict[str, pd.DataFrame]):
     """A strip of tokens for each model; below each its rank and its surprise in nats.
 
+    A character of several tokens is one box: how many they are, the rank of the least
+    expected, and their surprise together.
+
     tables: for each model's name, what `likelihood.token_log_probs` gives (the columns
     `token, log_prob, rank`). Returns an IPython HTML object, static and escaped.
     """
@@ -34,9 +37,12 @@ def token_strip(tables: dict[str, pd.DataFrame]):
     strips = []
     for name, table in tables.items():
         boxes = ""
-        for row in table.itertuples():
-            token = row.token.replace(" ", "·").replace("\n", "↵")
-            boxes += _box(token, f"{row.rank:,} · {-row.log_prob:.1f}", row.rank)
+        # An empty token belongs to the character that the one before it began.
+        for _, part in table.groupby(table.token.ne("").cumsum()):
+            token = "".join(part.token).replace(" ", "·").replace("\n", "↵")
+            rank, several = part["rank"].max(), f"{len(part)} tokens · "
+            said = f"{rank:,} · {-part.log_prob.sum():.1f}"
+            boxes += _box(token, (several if len(part) > 1 else "") + said, rank)
         total = f"{-table.log_prob.sum():.1f} nats in all"
         strips.append(f"<p><b>{html.escape(name)}</b>: {total}<br>{boxes}</p>")
     key = "".join(_box(name, "", limit) for limit, _, _, name in BANDS)

@@ -121,8 +121,9 @@ def execute(notebook, progress: Progress) -> None:
                     count = client.code_cells_executed + 1
                     client.execute_cell(cell, index, execution_count=count)
         except Exception as error:
-            aside.seek(0)  # what the kernel said that belongs to no cell
-            error.add_note(said := aside.read())
+            aside.seek(0)
+            said = aside.read()  # by the kernel, and belonging to no cell
+            error.add_note(said)
             raise RuntimeError(why(error, progress, said)) from error
         finally:
             notebook.metadata.language_info = {"name": "python"}

@@ -158,8 +158,7 @@ def score(
     for i, before in enumerate(beginnings):
         if before:
             values[i] = values[i][_before(lm, before, both[i], f"given[{i}]") :]
-    n_bytes = [len(text.encode("utf-8")) for text in texts]
-    table = _table(values, n_bytes)
+    table = _table(values, [len(text.encode("utf-8")) for text in texts])
     table.insert(0, "n_chars", [len(text) for text in texts])
     return table
 

@@ -166,8 +166,7 @@ def load(which: str = "base") -> LanguageModel:
             )
         model, tokenizer = folders.read(folder, facts["base"]["label"])
     else:
-        named = which != "base"
-        choice = config.choose("model", which) if named else config.base()
+        choice = config.base() if which == "base" else config.choose("model", which)
         facts = {"base": choice.record()}
         if choice.used == "tiny":
             model, tokenizer = _tiny()

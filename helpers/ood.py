@@ -51,7 +51,8 @@ def _finite(values, name: str, dimensions: int | None = None) -> np.ndarray:
         array = np.asarray(values, float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is no array of numbers ({error!s:.100}).") from None
-    if array.size == 0 or array.ndim != (dimensions or max(array.ndim, 1)):
+    misshapen = array.ndim != dimensions if dimensions else array.ndim == 0
+    if array.size == 0 or misshapen:
         raise ValueError(f"{name} is no sample of numbers: its shape is {array.shape}.")
     if not np.isfinite(array).all():
         where = np.argwhere(~np.isfinite(array))[0]

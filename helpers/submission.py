@@ -145,13 +145,13 @@ def record(path: Path) -> Path:
 
     What lies elsewhere is not listed. Returns `path`.
     """
-    manifest = config.submission() / "manifest.json"
-    if path != manifest and path.is_relative_to(manifest.parent):
-        name, maker = path.relative_to(manifest.parent).as_posix(), run()
+    target = config.submission() / "manifest.json"
+    if path != target and path.is_relative_to(target.parent):
+        name, maker = path.relative_to(target.parent).as_posix(), run()
         with _locked():
             listed = _listed() | {name: {"sha256": files.digest(path), "run": maker}}
-            facts = _object(manifest) | {"files": listed}
-            files.write_text(manifest, _json(facts, indent=1) + "\n")
+            facts = _object(target) | {"files": listed}
+            files.write_text(target, _json(facts, indent=1) + "\n")
     return path
 
 

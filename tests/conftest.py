@@ -92,3 +92,20 @@ def small_disk():
     for folder in mounted:
         # Lazily: the error that a full disk raised may still hold a file of it open.
         subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def spaces_marked():
+    """A function of letters: their tokenizer, with ▁ for a space (SentencePiece)."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+    from transformers import PreTrainedTokenizerFast
+
+    def make(letters):
+        vocabulary = {c: i for i, c in enumerate(["</s>", "▁", *letters])}
+        tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=[]))
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+        tokenizer.decoder = decoders.Metaspace()
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
+
+    return make

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE, WordLevel
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast
 
 from helpers import likelihood, models
@@ -170,14 +170,10 @@ def test_a_text_that_its_tokens_do_not_give_back_is_refused(fault):
     fault("a text with a word that the tokenizer does not know", caught.value)
 
 
-def test_a_tokenizer_that_marks_spaces_gives_them_back():
+def test_a_tokenizer_that_marks_spaces_gives_them_back(spaces_marked):
     """As SentencePiece does: ▁ for a space, and one more before the first word."""
-    letters = {c: i for i, c in enumerate(["</s>", *"▁tobernw \n"])}
-    tokenizer = Tokenizer(BPE(vocab=letters, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
-    lm = models.LanguageModel(models.load("tiny").model, wrapped, "spaces marked")
+    tokenizer = spaces_marked("tobernw \n")
+    lm = models.LanguageModel(models.load("tiny").model, tokenizer, "spaces marked")
     text = "to be or not\nto be"
     table = likelihood.token_log_probs(lm, text)
     assert "".join(table.token) == text

@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers import models, sampling
 from helpers.engine import decoding
@@ -85,16 +83,11 @@ def test_a_continuation_ends_at_the_models_own_end_of_text():
         assert end not in one.token_ids
 
 
-def test_a_space_at_the_seam_stays():
+def test_a_space_at_the_seam_stays(spaces_marked):
     """Tokenizers that mark spaces drop the first one when a text is decoded alone."""
-    letters = {c: i for i, c in enumerate(["</s>", *"▁tobe"])}
-    tokenizer = Tokenizer(BPE(vocab=letters, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
-    tokenizer.decoder = decoders.Metaspace()
-    marked = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
-    lm = models.load("tiny")
-    lm.model.resize_token_embeddings(6)
-    lm = models.LanguageModel(lm.model, marked, "spaces marked")
+    model = models.load("tiny").model
+    model.resize_token_embeddings(6)
+    lm = models.LanguageModel(model, spaces_marked("tobe"), "spaces marked")
     for one in sampling.sample(lm, ["to be"], n=20, max_new_tokens=3):
         ids = lm.encode(["to be"])[0] + one.token_ids
         assert one.prompt + one.text == lm.decode(ids)

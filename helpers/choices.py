@@ -26,6 +26,11 @@ WORDS = {
     "dataset": {"auto": NEURIPS_HUB, "packaged": None},
 }
 HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]{0,95}(@[\w.-]+)?", re.ASCII)
+# What the installed packages hold; the model has been tuned for chat and rounded.
+PACKAGED = {
+    "model": "SmolLM2-135M-Instruct (4-bit)",
+    "dataset": "packaged collection",
+}
 CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
 # A hub repository can change under its name; a commit cannot. Where none is pinned, the
 # newest is looked up once, used as long as the cache holds it, and recorded.
@@ -48,7 +53,7 @@ class Choice:
         if self.used == "tiny":
             return "tiny untrained GPT-2"
         if self.used == "packaged":
-            return "SmolLM2-135M" if self.kind == "model" else "packaged collection"
+            return PACKAGED[self.kind]
         return _short(self.used)
 
     def fetch(self) -> Path:

@@ -34,7 +34,7 @@ class Profile:
     block: int = 256  # tokens per training block: a speech, an abstract's argument
     batch: int = 2  # blocks per optimiser step: few, so that there are many small steps
     micro_batch: int = 2  # of those, how many at once: fewer take less memory
-    train_tokens: int = 122_880  # seen in training; 0 means one pass over all of them
+    train_tokens: int = 92_160  # seen in training; 0 means one pass over all of them
     learning_rate: float = 1e-4  # between pretraining's highest and its last
     held_out_bytes: int = 40_000  # of each test split, scored for bits per byte
     strings: int = 100  # evaluation strings per kind

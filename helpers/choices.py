@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from helpers.engine import files
@@ -20,21 +20,31 @@ ROOT = Path(__file__).resolve().parents[1]  # where relative paths start
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
-# Words that mean this, whatever folder of that name lies here.
-WORDS = {
-    "model": {"auto": GPT2, "gpt2": GPT2, "packaged": None, "tiny": None},
-    "dataset": {"auto": NEURIPS_HUB, "packaged": None},
+# Words that mean this, whatever folder of that name lies here: a repository of the hub,
+HUB_WORDS = {
+    "model": {"auto": GPT2, "gpt2": GPT2},
+    "dataset": {"auto": NEURIPS_HUB},
+}
+# or what needs no hub, with its name in print. The packaged model has been tuned for
+# chat and rounded.
+LABELS = {
+    "model": {
+        "packaged": "SmolLM2-135M-Instruct (4-bit)",
+        "tiny": "tiny untrained GPT-2",
+    },
+    "dataset": {
+        "packaged": "packaged collection",
+        "paperlists": "NeurIPS 2012–2018 (paperlists)",
+    },
 }
 HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]{0,95}(@[\w.-]+)?", re.ASCII)
-# What the installed packages hold; the model has been tuned for chat and rounded.
-PACKAGED = {
-    "model": "SmolLM2-135M-Instruct (4-bit)",
-    "dataset": "packaged collection",
-}
 CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
-# A hub repository can change under its name; a commit cannot. Where none is pinned, the
-# newest is looked up once, used as long as the cache holds it, and recorded.
-REVISIONS = {GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e"}
+# A repository can change under its name; a commit cannot. Where none is pinned, the
+# hub's newest is looked up once, used as long as the cache holds it, and recorded.
+REVISIONS = {
+    GPT2: "607a30d783dfa663caf39e06633721c8d4cfcd7e",
+    "paperlists": "33f9884e652f05a768d2f216534d7f1e446a0cf7",
+}
 
 
 @dataclass(frozen=True)
@@ -42,30 +52,30 @@ class Choice:
     """A model or corpus that was chosen, what is used, and why they differ (`note`)."""
 
     asked: str  # the variable's value, or the profile's default
-    used: str  # "tiny", "packaged", a hub id, or an absolute path
-    revision: str | None = None  # the hub's commit
+    used: str  # a word of LABELS, a hub id, or an absolute path
+    revision: str | None = None  # the repository's commit
     note: str = ""
     kind: str = "model"  # or "dataset"
 
     @property
     def label(self) -> str:
         """A name fit for print: never a whole path, never GPT-2's for another model."""
-        if self.used == "tiny":
-            return "tiny untrained GPT-2"
-        if self.used == "packaged":
-            return PACKAGED[self.kind]
-        return _short(self.used)
+        return LABELS[self.kind].get(self.used, _short(self.used))
 
     def fetch(self) -> Path:
         """Its file or folder, downloaded whole if it is not here yet.
 
         hub.HubError, saying what to do, if it could not be downloaded.
         """
-        from helpers.engine import hub  # here: a picture need not wait for its client
+        # Here, so that a picture need not wait for the hub's client.
+        from helpers.engine import hub, paperlists
 
         if os.path.isabs(self.used):
             return Path(self.used)
         try:
+            if self.used == "paperlists":
+                kept = ROOT / "runs" / "paperlists.parquet"
+                return paperlists.fetch(self.revision, kept)
             return hub.fetch(self.used, self.kind, self.revision)
         except hub.HubError as error:
             raise hub.HubError(f"{error}: {_remedy(self.kind)}") from None
@@ -133,12 +143,10 @@ def choose(kind: str, asked: str, models: Path) -> Choice:
 
     if asked == "auto" and (before := _auto_before(kind, models)):
         return before
-    repo, _, commit = asked.partition("@")
-    if asked in WORDS[kind]:
-        repo = WORDS[kind][asked]
-        if repo is None:
-            return Choice(asked, asked, kind=kind)
-    elif path := _path(kind, asked):
+    if asked in LABELS[kind]:
+        return Choice(asked, asked, REVISIONS.get(asked), kind=kind)
+    repo, _, commit = HUB_WORDS[kind].get(asked, asked).partition("@")
+    if asked not in HUB_WORDS[kind] and (path := _path(kind, asked)):
         return Choice(asked, str(path), kind=kind)
     try:
         found = hub.newest(repo, kind, commit or REVISIONS.get(repo))
@@ -147,8 +155,9 @@ def choose(kind: str, asked: str, models: Path) -> Choice:
         if asked != "auto":
             here = f" For what lies here, write ./{asked}." if local_path(asked) else ""
             raise hub.HubError(f"{error}: {_remedy(kind)}{here}") from None
-        stand_in = Choice(asked, "packaged", kind=kind).label
-        return Choice(asked, "packaged", None, f"{error}: {stand_in} stands in.", kind)
+        again = f"to look again, delete runs/{models.parent.name}/models"
+        note = f"{error}: {LABELS[kind]['packaged']} stands in ({again})."
+        return Choice(asked, "packaged", None, note, kind)
 
 
 def _path(kind: str, asked: str) -> Path | None:
@@ -169,12 +178,10 @@ def _path(kind: str, asked: str) -> Path | None:
 def _auto_before(kind: str, models: Path) -> Choice | None:
     """What auto chose for the fine-tuned models that are here, as they recorded it."""
     key = "base" if kind == "model" else "corpus"
-    again = f" To look again, delete runs/{models.parent.name}/models."
     for path in sorted(models.glob("*/facts.json")):
         with suppress(KeyError, TypeError):  # an older model's facts
             record = files.read_json(path)[key]
             old = Choice(**{f.name: record[f.name] for f in fields(Choice)})
             if old.asked == "auto":
-                note = old.note.removesuffix(again) + again
-                return replace(old, note=note) if old.used == "packaged" else old
+                return old
     return None

@@ -2,21 +2,24 @@
 
 Three variables choose, and nothing else is read from the environment here:
 AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the
-abstracts). Changed in a live kernel, they count from the next call on. A run hands what
-it chose to its kernels in AR_RUN.
+abstracts). Where they say nothing, the file settings.toml in the project's folder
+does. Changed in a live kernel, both count from the next call on. A run hands what it
+chose to its kernels in AR_RUN.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import tomllib
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from helpers import choices
 from helpers.choices import GPT2, NEURIPS_HUB, REVISIONS, ROOT, Choice  # noqa: F401
+from helpers.engine import files
 
 SEED = 236  # the number of the Stanford course this descends from
 DOMAINS = ("neurips", "shakespeare")  # the two corpora a model is fine-tuned on
@@ -68,12 +71,48 @@ PROFILES = {
 
 
 def profile() -> Profile:
-    """The profile named by AR_PROFILE (default: classroom); ValueError for no name."""
-    name = os.environ.get("AR_PROFILE") or "classroom"
+    """The profile named by AR_PROFILE, else by settings.toml, else classroom.
+
+    What else settings.toml says replaces the profile's own values; it is passed over if
+    AR_PROFILE names another profile than the file. ValueError for no profile's name.
+    """
+    said = _settings()
+    own = said.pop("profile", "classroom")
+    name = os.environ.get("AR_PROFILE") or own
     if name not in PROFILES:
         known = ", ".join(PROFILES)
-        raise ValueError(f"AR_PROFILE={name!r} is not a profile; choose from {known}.")
-    return PROFILES[name]
+        where = (
+            "AR_PROFILE" if os.environ.get("AR_PROFILE") else "settings.toml: profile"
+        )
+        raise ValueError(f"{where}={name!r} is not a profile; choose from {known}.")
+    return replace(PROFILES[name], **said) if name == own else PROFILES[name]
+
+
+def _settings() -> dict:
+    """What settings.toml says: `profile`, and any field of Profile except its name.
+
+    Nothing if there is no such file; ValueError, naming the key, if it is wrong.
+    """
+    try:
+        text = (ROOT / "settings.toml").read_text(encoding="utf-8-sig")
+        said = tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:  # no TOML, or no UTF-8
+        why = files.first_line(error)
+        raise ValueError(f"settings.toml is damaged: {why}.") from None
+    known = asdict(PROFILES["classroom"])
+    known["profile"] = known.pop("name")
+    for key, value in said.items():
+        if key not in known:
+            there = ", ".join(known)
+            raise ValueError(f"settings.toml: no setting is called {key}: {there}.")
+        if type(value) is not type(known[key]):
+            kind = type(known[key]).__name__
+            raise ValueError(
+                f"settings.toml: {key} is {value!r:.40}, not of type {kind}."
+            )
+    return said
 
 
 def runs() -> Path:
@@ -90,17 +129,19 @@ def submission() -> Path:
 def base() -> Choice:
     """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a folder.
 
-    Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
-    hub.HubError for a model that was named and not found.
+    Where it is not set, from settings.toml, else from the profile. Nothing is
+    downloaded yet. FileNotFoundError for a path that does not exist; hub.HubError for a
+    model that was named and not found.
     """
     return choose("model", choices.named("model") or profile().base)
 
 
 def neurips() -> Choice:
-    """The abstracts, from AR_NEURIPS: auto, packaged, a hub id, or a file (see README).
+    """The abstracts: auto, packaged, paperlists, a hub id, or a file (see README).
 
-    Nothing is downloaded yet. FileNotFoundError for a path that does not exist;
-    hub.HubError for a dataset that was named and not found.
+    From AR_NEURIPS, else settings.toml, else the profile. Nothing is downloaded yet.
+    FileNotFoundError for a path that does not exist; hub.HubError for a dataset that
+    was named and not found.
     """
     return choose("dataset", choices.named("dataset") or profile().neurips)
 
@@ -136,6 +177,9 @@ def describe() -> None:
         f"abstracts {neurips().label} · seed {SEED}"
     )
     print(" · ".join(f"{name} {number}" for name, number in versions().items()))
+    own = asdict(PROFILES[profile().name]).items()
+    if changed := dict(asdict(profile()).items() - own):
+        print("settings.toml:", ", ".join(f"{k} {changed[k]}" for k in sorted(changed)))
     for choice in (base(), neurips()):
         if choice.note:
             print(choice.note)

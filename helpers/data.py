@@ -23,6 +23,7 @@ from helpers.engine.packages import package_file
 
 CORPUS = Path(__file__).parent / "corpus" / "neurips_style.jsonl"
 PACKAGED = "packaged collection, written for this project like NeurIPS abstracts"
+PAPERLISTS = "NeurIPS 2012–2018, papercopilot/paperlists@"
 PASSAGE_WORDS = 15  # a run of this many words in two documents is no coincidence
 LEAST_DOCUMENTS = 10  # so that each split has one
 SHORT = 30  # words; a document of no more is left out
@@ -71,6 +72,8 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
         table, source = corpora.read(CORPUS), PACKAGED
     elif Path(choice.used).is_absolute():
         table, source = corpora.read(Path(choice.used)), choice.label
+    elif choice.used == "paperlists":
+        table, source = corpora.read(choice.fetch()), PAPERLISTS + choice.revision[:7]
     else:
         table, source = _read_hub(choice), f"{choice.used}@{choice.revision}"
     texts, done = corpora.texts(table, choice.label)

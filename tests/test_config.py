@@ -1,6 +1,7 @@
 """What the environment chooses, and what is said where it was not found."""
 
 import json
+import re
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_auto_without_a_hub_falls_back_and_says_why(monkeypatch):
     for choice in (config.base(), config.neurips()):
         assert choice.used == "packaged"
         assert "HF_HUB_OFFLINE is set" in choice.note and "\n" not in choice.note
+        assert choice.note.endswith("(to look again, delete runs/classroom/models).")
         assert choice.record()["note"] == choice.note
 
 
@@ -109,6 +111,94 @@ def test_a_smoke_run_keeps_away_from_the_real_results(monkeypatch):
     assert config.submission() == config.runs() / "submission"
     monkeypatch.setenv("AR_PROFILE", "classroom")
     assert config.submission() == config.ROOT / "submission"
+
+
+# ---- settings.toml
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    """A function of the text of settings.toml; the environment chooses nothing."""
+    for name in ("AR_PROFILE", "AR_BASE", "AR_NEURIPS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(config, "ROOT", tmp_path)
+    return lambda said: (tmp_path / "settings.toml").write_bytes(said.encode())
+
+
+CLASS = """
+profile = "classroom"
+base = "packaged"
+neurips = "packaged"
+train_tokens = 61_440
+learning_rate = 2e-4
+"""
+
+
+def test_without_settings_the_profile_is_as_it_is(settings):
+    assert config.profile() == config.PROFILES["classroom"]
+
+
+def test_settings_hold_where_the_environment_says_nothing(settings, capsys):
+    settings(CLASS)
+    assert config.profile().name == "classroom"
+    assert (config.base().used, config.neurips().used) == ("packaged", "packaged")
+    assert config.profile().train_tokens == 61_440
+    assert config.profile().block == config.PROFILES["classroom"].block
+    config.describe()
+    said = "settings.toml: base packaged, learning_rate 0.0002, neurips packaged, "
+    assert said + "train_tokens 61440\n" in capsys.readouterr().out
+
+
+def test_the_environment_wins_over_the_settings(settings, monkeypatch):
+    settings(CLASS)
+    monkeypatch.setenv("AR_BASE", "tiny")
+    monkeypatch.setenv("AR_NEURIPS", "paperlists")
+    assert (config.base().used, config.neurips().used) == ("tiny", "paperlists")
+    assert config.profile().train_tokens == 61_440
+
+
+def test_settings_of_another_profile_are_passed_over(settings, monkeypatch):
+    settings(CLASS)
+    monkeypatch.setenv("AR_PROFILE", "smoke")
+    assert config.profile() == config.PROFILES["smoke"]
+    settings("strings = 30")  # of no profile's name: the classroom's
+    assert config.profile() == config.PROFILES["smoke"]
+    monkeypatch.setenv("AR_PROFILE", "classroom")
+    assert config.profile().strings == 30
+
+
+WRONG = {
+    "a key that there is none of": ("train_token = 5", "no setting is called train_to"),
+    "a profile's name under `name`": ('name = "smoke"', "no setting is called name"),
+    "a table": ("[profile]\nblock = 5", "profile is {'block': 5}, not of type str"),
+    "a profile that there is none of": ('profile = "huge"', "smoke, classroom, full"),
+    "text for a number": ('block = "64"', "block is '64', not of type int"),
+    "true for a number": ("strings = true", "strings is True, not of type int"),
+    "a fraction for a number": ("strings = 9.5", "strings is 9.5, not of type int"),
+    "a line that is no TOML": (
+        "profile = classroom",
+        "damaged: Invalid value (at line",
+    ),
+    "a key twice": ("block = 1\nblock = 2", "damaged: Cannot overwrite"),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_settings_that_are_wrong_are_one_line(settings, what, fault):
+    text, message = WRONG[what]
+    settings(text)
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        config.profile()
+    said = str(caught.value)
+    assert said.startswith("settings.toml") and "\n" not in said
+    fault(f"settings.toml: {what}", caught.value)
+
+
+def test_settings_that_are_not_utf8(settings, tmp_path, fault):
+    (tmp_path / "settings.toml").write_bytes(b'base = "\xe9"')
+    with pytest.raises(ValueError, match="^settings.toml is damaged") as caught:
+        config.profile()
+    fault("settings.toml in Latin-1", caught.value)
 
 
 # ---- names: words, paths and hub ids
@@ -212,13 +302,8 @@ def test_auto_is_what_the_models_here_were_made_with(made_with):
     base = config.Choice("auto", "packaged", note="no connection: it stands in.")
     corpus = config.Choice("auto", config.NEURIPS_HUB, "old", kind="dataset")
     made_with("neurips", base=base.record(), corpus=corpus.record())
-    chosen = config.choose("model", "auto")
-    hint = " To look again, delete runs/classroom/models."
-    assert chosen.used == "packaged" and chosen.note == base.note + hint
-    assert config.choose("dataset", "auto") == corpus  # no stand-in, so nothing to say
-    made_with("shakespeare", base=chosen.record())
-    choices.choose.cache_clear()
-    assert config.choose("model", "auto") == chosen  # the hint is said once
+    assert config.choose("model", "auto") == base
+    assert config.choose("dataset", "auto") == corpus
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,23 @@ import json
 import os
 import random
 import re
+import shutil
+import socket
 import subprocess
 import sys
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pandas as pd
 import pyarrow
 import pyarrow.parquet
 import pytest
+import regression
+from huggingface_hub import constants
 
-from helpers import config, data
+from helpers import choices, config, data
+from helpers.engine import corpora, files, hub, paperlists
 
 # Twenty documents, each long enough that every split holds what the series needs.
 LONG = [
@@ -215,7 +222,7 @@ def test_a_corpus_that_may_not_be_read(corpus, monkeypatch, fault):
         raise PermissionError(13, "Permission denied", "/home/someone/c.csv")
 
     corpus("c.csv", table(text=LONG))
-    monkeypatch.setattr(Path, "open", forbidden)
+    monkeypatch.setitem(corpora.READERS, ".csv", forbidden)
     said = "^c.csv cannot be read as .csv: Permission denied.$"
     with pytest.raises(ValueError, match=said) as caught:
         data.documents("neurips")
@@ -397,6 +404,125 @@ def test_the_packaged_collection_is_what_it_was(monkeypatch):
     facts = data.provenance("neurips")
     assert facts["sha256"] == PINNED and facts["documents"] == 216
     assert facts["source"] == data.PACKAGED
+
+
+# ---- papercopilot/paperlists, from a server of our own
+
+CONTENTS = {
+    f"nips{2010 + i}.json": [
+        {"title": f"Paper {i} of {n}", "abstract": f"{document}\n", **more}
+        for n, document in enumerate(LONG[10 * i : 10 * i + 10])
+    ]
+    for i, more in enumerate(({"site": "x"}, {"oa": None, "id": 7}))
+}
+COMMIT = choices.REVISIONS["paperlists"]
+
+
+@pytest.fixture
+def paperlists_at(monkeypatch, tmp_path):
+    """A folder that is served in place of the repository at its commit.
+
+    It holds CONTENTS; that is what is listed, too.
+    """
+    folder = tmp_path / "served" / COMMIT / "nips"
+    folder.mkdir(parents=True)
+    for name, papers in CONTENTS.items():
+        (folder / name).write_text(json.dumps(papers))
+    listed = [f"{files.digest(folder / name)}  nips/{name}\n" for name in CONTENTS]
+    (tmp_path / "listed.txt").write_text("".join(listed))
+
+    class Handler(SimpleHTTPRequestHandler):
+        def __init__(self, *arguments):
+            super().__init__(*arguments, directory=tmp_path / "served")
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(paperlists, "ADDRESS", address)
+    monkeypatch.setattr(paperlists, "LISTED", tmp_path / "listed.txt")
+    monkeypatch.setattr(choices, "ROOT", tmp_path)
+    monkeypatch.setenv("AR_NEURIPS", "paperlists")
+    data._documents.cache_clear()
+    yield folder
+    data._documents.cache_clear()
+    server.shutdown()
+
+
+def test_paperlists_is_fetched_once_and_kept_in_one_file(paperlists_at, capfd, fault):
+    documents = data.documents("neurips")
+    assert "Fetching NeurIPS abstracts, once" in capfd.readouterr().err
+    assert documents["text"][:] == LONG
+    assert documents["title"][10:12] == ["Paper 1 of 0", "Paper 1 of 1"]
+    assert data.provenance("neurips")["source"] == data.PAPERLISTS + COMMIT[:7]
+    kept = config.neurips().fetch()
+    assert [path.name for path in kept.parent.iterdir()] == ["paperlists.parquet"]
+    assert pd.read_parquet(kept).year.tolist() == [2010] * 10 + [2011] * 10
+
+    data._documents.cache_clear()
+    shutil.rmtree(paperlists_at)
+    assert data.documents("neurips")["text"][:] == LONG
+    fault("AR_NEURIPS=paperlists, the network gone after the first run", "read as kept")
+
+
+def other_bytes(folder):
+    (folder / "nips2011.json").write_text("<html>Please log in.</html>")
+
+
+def one_file_gone(folder):
+    (folder / "nips2011.json").unlink()
+
+
+UNFETCHED = {
+    "with a file that is another": (other_bytes, "nips2011.json arrived damaged"),
+    "with a file that is gone": (one_file_gone, "404"),
+}
+
+
+@pytest.mark.parametrize("what", UNFETCHED)
+def test_paperlists_that_is_not_what_is_listed(paperlists_at, tmp_path, what, fault):
+    spoil, message = UNFETCHED[what]
+    spoil(paperlists_at)
+    with pytest.raises(hub.HubError, match=message) as caught:
+        data.documents("neurips")
+    refused_in_one_line(caught, tmp_path)
+    fault(f"AR_NEURIPS=paperlists {what}", caught.value)
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_paperlists_without_a_network(
+    paperlists_at, tmp_path, monkeypatch, offline, fault
+):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", offline)
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        monkeypatch.setattr(paperlists, "ADDRESS", address)
+        with pytest.raises(hub.HubError, match="could not be downloaded") as caught:
+            data.documents("neurips")
+    refused_in_one_line(caught, tmp_path)
+    why = "HF_HUB_OFFLINE" if offline else "nobody at the address"
+    fault(f"AR_NEURIPS=paperlists, {why}", caught.value)
+
+
+def refused_in_one_line(caught, tmp_path):
+    said = str(caught.value)
+    assert "AR_NEURIPS=packaged" in said and "\n" not in said and len(said) < 300
+    assert not (tmp_path / "runs" / "paperlists.parquet").exists()
+
+
+def test_what_was_kept_of_paperlists_is_the_text_of_the_committed_run(monkeypatch):
+    """Here too, where `AR_NEURIPS=paperlists` was used in this checkout."""
+    if not (regression.ROOT / "runs" / "paperlists.parquet").exists():
+        pytest.skip("runs/paperlists.parquet is not there: it was not fetched yet")
+    monkeypatch.setattr(choices, "ROOT", regression.ROOT)
+    monkeypatch.setenv("AR_NEURIPS", "paperlists")
+    facts = data.provenance("neurips")
+    assert facts["documents"] == 3775
+    assert facts["sha256"].startswith("c3dff2c6d65fdc13789854a6defe29bc")
 
 
 # ---- large

@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]  # where relative paths start
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
+REMEDY = "try later, or set {0}=packaged, or {0}=PATH for a file or folder of your own."
 # Words that mean this, whatever folder of that name lies here: a repository of the hub,
 HUB_WORDS = {
     "model": {"auto": GPT2, "gpt2": GPT2},
@@ -78,7 +79,8 @@ class Choice:
                 return paperlists.fetch(self.revision, kept)
             return hub.fetch(self.used, self.kind, self.revision)
         except hub.HubError as error:
-            raise hub.HubError(f"{error}: {_remedy(self.kind)}") from None
+            remedy = REMEDY.format(VARIABLES[self.kind])
+            raise hub.HubError(f"{error}: {remedy}") from None
 
     def content(self) -> str:
         """What tells apart two contents of one name: a commit, or a digest of files."""
@@ -105,15 +107,6 @@ def _digest(path: Path, time: int) -> str:
 def _short(value: str) -> str:
     """A path's last part; anything else as it is."""
     return Path(value).name if os.path.isabs(value) else value
-
-
-def _remedy(kind: str) -> str:
-    """What to do where the hub has failed."""
-    variable = VARIABLES[kind]
-    return (
-        f"try again later, or set {variable}=packaged, "
-        f"or {variable}=PATH for a file or folder of your own."
-    )
 
 
 def named(kind: str) -> str:
@@ -154,7 +147,8 @@ def choose(kind: str, asked: str, models: Path) -> Choice:
     except hub.HubError as error:
         if asked != "auto":
             here = f" For what lies here, write ./{asked}." if local_path(asked) else ""
-            raise hub.HubError(f"{error}: {_remedy(kind)}{here}") from None
+            remedy = REMEDY.format(VARIABLES[kind])
+            raise hub.HubError(f"{error}: {remedy}{here}") from None
         again = f"to look again, delete runs/{models.parent.name}/models"
         note = f"{error}: {LABELS[kind]['packaged']} stands in ({again})."
         return Choice(asked, "packaged", None, note, kind)
@@ -167,11 +161,8 @@ def _path(kind: str, asked: str) -> Path | None:
     if hub_id and (path is None or "/" not in asked):
         return None
     if path is None:
-        said = f"{VARIABLES[kind]}=" if named(kind) == asked else ""
-        raise FileNotFoundError(
-            f"{said}{asked!r:.80}: there is no such file or folder "
-            "(paths are relative to the project's folder)."
-        )
+        start = "(paths are relative to the project's folder)"
+        raise FileNotFoundError(f"{asked!r:.80}: no such file or folder {start}.")
     return path
 
 

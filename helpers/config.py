@@ -80,11 +80,9 @@ def profile() -> Profile:
     own = said.pop("profile", "classroom")
     name = os.environ.get("AR_PROFILE") or own
     if name not in PROFILES:
+        where = "AR_PROFILE, else profile in settings.toml"
         known = ", ".join(PROFILES)
-        where = (
-            "AR_PROFILE" if os.environ.get("AR_PROFILE") else "settings.toml: profile"
-        )
-        raise ValueError(f"{where}={name!r} is not a profile; choose from {known}.")
+        raise ValueError(f"{name!r} ({where}) is no profile; choose from {known}.")
     return replace(PROFILES[name], **said) if name == own else PROFILES[name]
 
 
@@ -93,25 +91,18 @@ def _settings() -> dict:
 
     Nothing if there is no such file; ValueError, naming the key, if it is wrong.
     """
+    path = ROOT / "settings.toml"
     try:
-        text = (ROOT / "settings.toml").read_text(encoding="utf-8-sig")
-        said = tomllib.loads(text)
-    except FileNotFoundError:
-        return {}
+        said = tomllib.loads(path.read_text("utf-8-sig")) if path.exists() else {}
     except ValueError as error:  # no TOML, or no UTF-8
-        why = files.first_line(error)
-        raise ValueError(f"settings.toml is damaged: {why}.") from None
-    known = asdict(PROFILES["classroom"])
-    known["profile"] = known.pop("name")
+        raise ValueError(f"settings.toml: {files.first_line(error)}.") from None
+    fields = asdict(PROFILES["classroom"])
+    kinds = {"profile" if k == "name" else k: type(v) for k, v in fields.items()}
     for key, value in said.items():
-        if key not in known:
-            there = ", ".join(known)
-            raise ValueError(f"settings.toml: no setting is called {key}: {there}.")
-        if type(value) is not type(known[key]):
-            kind = type(known[key]).__name__
-            raise ValueError(
-                f"settings.toml: {key} is {value!r:.40}, not of type {kind}."
-            )
+        if type(value) is not kinds.get(key):
+            known = ", ".join(f"{k} ({kind.__name__})" for k, kind in kinds.items())
+            said = f"{key} = {value!r:.40}"
+            raise ValueError(f"settings.toml cannot take {said}, but: {known}.")
     return said
 
 

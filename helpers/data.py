@@ -13,8 +13,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from datasets import Dataset, DatasetDict, disable_progress_bars, load_dataset
-from numpy.lib.stride_tricks import sliding_window_view
 
 from helpers import config
 from helpers.engine import corpora
@@ -77,32 +77,26 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
     else:
         table, source = _read_hub(choice), f"{choice.used}@{choice.revision}"
     texts, done = corpora.texts(table, choice.label)
-    rows, left_out = {}, Counter()  # text → its row; reason → how many
-    for row, text in enumerate(texts):
-        if not text:
-            left_out["without text"] += 1
-        elif len(text.split(maxsplit=SHORT)) <= SHORT:
-            left_out[f"of {SHORT} words or fewer"] += 1
-        elif text in rows:
-            left_out["repeated"] += 1
-        else:
-            rows[text] = row
+    titles = table.get("title") or [text[:60] for text in texts]
+    titles = [" ".join(t.split()) if isinstance(t, str) else "" for t in titles]
+    docs = pd.DataFrame({"title": titles, "text": texts}, dtype="str")
+    words = docs.text.str.split(n=SHORT).str.len()
+    why = np.select(
+        [words == 0, words <= SHORT, docs.text.duplicated()],
+        ["without text", f"of {SHORT} words or fewer", "repeated"],
+        "",
+    )
+    docs, left_out = docs[why == ""], Counter(why[why != ""])
 
-    counted = f"{source}{done}: {len(rows)} documents"
+    counted = f"{source}{done}: {len(docs)} documents"
     if left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
         counted += f"; left out: {reasons}"
-    if len(rows) < LEAST_DOCUMENTS:
+    if len(docs) < LEAST_DOCUMENTS:
         raise ValueError(f"{counted}; a split needs at least {LEAST_DOCUMENTS}.")
-    titles = table.get("title") or [text[:60] for text in texts]
-    titles = [titles[row] for row in rows.values()]
-    docs = {
-        "doc_id": [f"{row:04d}" for row in rows.values()],
-        "title": [" ".join(t.split()) if isinstance(t, str) else "" for t in titles],
-        "text": list(rows),
-    }
+    columns = {"doc_id": [f"{row:04d}" for row in docs.index], **docs.to_dict("list")}
     facts = {"source": counted if left_out else source + done}
-    return docs, facts | {"choice": choice.record()}
+    return columns, facts | {"choice": choice.record()}
 
 
 def _choice(domain: str) -> config.Choice | None:
@@ -147,17 +141,11 @@ def provenance(domain: str) -> dict:
 def passages(text: str) -> set[int]:
     """Hashes of every run of PASSAGE_WORDS words in `text`; case, punctuation ignored.
 
-    A polynomial hash after Karp and Rabin 1987, modulo 2^64: Σ hash(word k) · b^k. No
-    run is cut out as text, and two different ones hardly ever collide. Python's hash of
-    a word differs from process to process, so these numbers are not for storing.
+    Python's hash of a word differs from process to process: not for storing.
     """
     words = re.findall(r"\w+", text.lower())
-    if len(words) < PASSAGE_WORDS:
-        return set()
-    hashes = np.array([hash(word) for word in words], np.int64).view(np.uint64)
-    powers = [pow(1_000_003, k, 2**64) for k in range(PASSAGE_WORDS)]
-    runs = sliding_window_view(hashes, PASSAGE_WORDS)  # (runs, PASSAGE_WORDS)
-    return set((runs @ np.array(powers, np.uint64)).tolist())
+    runs = zip(*(words[k:] for k in range(PASSAGE_WORDS)))
+    return set(map(hash, runs))  # sixty-four bits: two runs hardly ever collide
 
 
 def shared_passages(left: Dataset, right: Dataset) -> list[tuple[str, str]]:

@@ -4,7 +4,11 @@ python tests/regression.py                  the smoke profile's scores, as JSON
 python tests/regression.py --renew REASON   the same into baselines/smoke.json
 python tests/regression.py --verify         runs the classroom profile in a copy of the
                                             project (half an hour) and compares with
-                                            submission/metrics.json
+                                            the reference that was made with the same
+                                            base and abstracts
+python tests/regression.py --keep FOLDER    makes a finished run's submission/ (under
+                                            AR_BASE=packaged AR_NEURIPS=packaged) the
+                                            second reference
 """
 
 from __future__ import annotations
@@ -25,6 +29,11 @@ BASELINE = Path(__file__).parent / "baselines" / "smoke.json"
 # or trained in bfloat16.
 TOLERANCE = 0.005
 TABLES = ("mean_log_likelihood", "bits_per_byte")
+# What a classroom run is compared with: what is committed, made with the abstracts of
+# AR_NEURIPS=paperlists, and scores and metrics made with what the packages hold.
+PACKAGED = Path(__file__).parent / "baselines" / "packaged"
+REFERENCES = (ROOT / "submission", PACKAGED)
+KEPT = ("likelihoods.csv", "metrics.json")  # of a run, in the second reference
 
 
 def read_json(path: Path) -> dict:
@@ -117,33 +126,48 @@ def renew(reason: str) -> None:
 
 
 def verify() -> list[str]:
-    """Run the classroom profile in a copy; how it differs from what is committed.
+    """Run the classroom profile in a copy; how it differs from its reference.
 
-    Says first what in submission/ does not belong together.
+    Says first what in submission/ does not belong together. ValueError if no reference
+    was made with the same base and abstracts.
     """
-    from helpers import submission
+    from helpers import config, data, submission
 
     os.environ["AR_PROFILE"] = "classroom"
-    if odd := submission.mixed():
+    base, abstracts = config.base(), config.neurips()
+    os.environ |= {"AR_BASE": base.asked, "AR_NEURIPS": abstracts.asked}
+    config.hand_over()  # a path is relative to this folder, not to the copy
+    texts = {domain: data.provenance(domain) for domain in config.DOMAINS}
+    now = {"profile": "classroom", "base": base.record(), "data": texts}
+    chosen = reference(made_with(now))
+    print(f"To be compared with {chosen.relative_to(ROOT)}/metrics.json.", flush=True)
+    if chosen == config.submission() and (odd := submission.mixed()):
         print(odd, flush=True)
     no_caches = shutil.ignore_patterns(".*", "__pycache__")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part in ("helpers", "notebooks"):
             shutil.copytree(ROOT / part, folder / part, ignore=no_caches)
+        (folder / "runs").mkdir()
+        for fetched in ROOT.glob("runs/paperlists.parquet"):
+            shutil.copy(fetched, folder / "runs")
         environment = os.environ | {"PYTHONPATH": name}
         command = [sys.executable, "-m", "helpers"]
         subprocess.run(command, cwd=folder, check=True, env=environment)
-        manifest = read_json(folder / "submission" / "manifest.json")
         metrics = read_json(folder / "submission" / "metrics.json")
-    committed = read_json(ROOT / "submission" / "manifest.json")
-    if made_with(manifest) != made_with(committed):
-        base, corpus = committed["base"]["label"], committed["data"]["neurips"]
-        sys.exit(
-            "Another base model or corpus than that of submission/ was used; "
-            f"set AR_BASE and AR_NEURIPS to:\n{base}; {corpus['source']}"
-        )
-    return differences(metrics, read_json(ROOT / "submission" / "metrics.json"))
+    return differences(metrics, read_json(chosen / "metrics.json"))
+
+
+def reference(wanted: list[str]) -> Path:
+    """The folder of REFERENCES that was made with this; ValueError if none was."""
+    for folder in REFERENCES:
+        manifest = read_json(folder / "manifest.json")
+        if manifest and made_with(manifest) == wanted:
+            return folder
+    raise ValueError(
+        "No reference was made with this base and these abstracts: set "
+        "AR_BASE=packaged and AR_NEURIPS=paperlists, or AR_NEURIPS=packaged."
+    )
 
 
 def made_with(manifest: dict) -> list[str]:
@@ -152,18 +176,47 @@ def made_with(manifest: dict) -> list[str]:
     return [manifest["profile"], manifest["base"]["label"], *hashes]
 
 
+def keep(finished: Path) -> None:
+    """Copy what the second reference needs from a finished run's submission/.
+
+    ValueError if the run was another, or a file is not what its manifest lists.
+    """
+    from helpers.engine import files
+
+    manifest = read_json(finished / "manifest.json") or {}
+    abstracts = manifest.get("data", {}).get("neurips", {}).get("choice", {})
+    used = [manifest.get("profile"), manifest.get("base", {}).get("used")]
+    if [*used, abstracts.get("used")] != ["classroom", "packaged", "packaged"]:
+        raise ValueError(
+            f"{finished} is not of a finished run of the classroom profile under "
+            "AR_BASE=packaged AR_NEURIPS=packaged."
+        )
+    for name in KEPT:
+        if files.digest(finished / name) != manifest["files"][name]["sha256"]:
+            raise ValueError(f"{finished / name} was changed since the run.")
+        files.write_text(PACKAGED / name, (finished / name).read_text("utf-8"))
+    names = ("profile", "base", "data", "versions", "seed", "device", "scored")
+    facts = {name: manifest[name] for name in names if name in manifest}
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    files.write_text(PACKAGED / "manifest.json", text)
+    print(f"{', '.join(KEPT)} and manifest.json: {PACKAGED.relative_to(ROOT)}/")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--renew", metavar="REASON")
     parser.add_argument("--verify", action="store_true")
+    parser.add_argument("--keep", metavar="FOLDER", type=Path)
     chosen = parser.parse_args()
     if chosen.renew:
         return renew(chosen.renew)
-    if not chosen.verify:
+    if not chosen.verify and not chosen.keep:
         return print(json.dumps(smoke()))
     try:
+        if chosen.keep:
+            return keep(chosen.keep)
         off = verify()
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         sys.exit(str(error))

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import regression
 
-from helpers import config
+from helpers import config, data
+from helpers.engine import files
 
 BASELINE = regression.read_json(regression.BASELINE)
 
@@ -62,6 +63,99 @@ def test_classroom_metrics_can_be_compared():
     off = copy.deepcopy(metrics)
     off["bits_per_byte"]["base"]["neurips"] *= 0.99
     assert len(regression.differences(off, metrics)) == 1
+
+
+# ---- which reference a classroom run is compared with
+
+PROFILE, BASE = "classroom", "SmolLM2-135M-Instruct (4-bit)"
+
+
+def made(folder, abstracts, used="packaged", profile=PROFILE):
+    """What a run under AR_BASE=packaged leaves, as far as it counts here."""
+    folder.mkdir()
+    contents = {"likelihoods.csv": "text_id\n", "metrics.json": "{}\n"}
+    for name, text in contents.items():
+        (folder / name).write_text(text)
+    listed = {name: {"sha256": files.digest(folder / name)} for name in contents}
+    texts = {"shakespeare": {"sha256": "plays"}}
+    texts["neurips"] = {"sha256": abstracts, "choice": {"used": used}}
+    base = {"label": BASE, "used": "packaged"}
+    facts = {"profile": profile, "base": base, "data": texts, "files": listed}
+    (folder / "manifest.json").write_text(json.dumps(facts | {"minutes": 14}))
+    return folder
+
+
+@pytest.fixture
+def references(monkeypatch, tmp_path):
+    """Two folders: submission, and packaged, which is not there yet."""
+    both = made(tmp_path / "submission", "real"), tmp_path / "packaged"
+    monkeypatch.setattr(regression, "REFERENCES", both)
+    monkeypatch.setattr(regression, "PACKAGED", both[1])
+    monkeypatch.setattr(regression, "ROOT", tmp_path)
+    return both
+
+
+def test_a_run_is_compared_with_the_reference_of_its_kind(references, tmp_path, fault):
+    submission, packaged = references
+    real, written = [PROFILE, BASE, "real", "plays"], [PROFILE, BASE, "own", "plays"]
+    assert regression.reference(real) == submission
+    with pytest.raises(ValueError, match="AR_NEURIPS=paperlists, or AR_NEU") as caught:
+        regression.reference(written)
+    fault("make verify with abstracts of which there is no reference", caught.value)
+
+    regression.keep(made(tmp_path / "finished", "own"))
+    assert regression.reference(written) == packaged
+    assert regression.reference(real) == submission
+    names = {"likelihoods.csv", "metrics.json", "manifest.json"}
+    assert {path.name for path in packaged.iterdir()} == names
+    assert "minutes" not in regression.read_json(packaged / "manifest.json")
+
+
+def test_only_a_whole_run_of_the_packages_is_kept(references, tmp_path, fault):
+    others = {"used": "paperlists"}, {"profile": "smoke"}
+    for i, other in enumerate(others):
+        with pytest.raises(ValueError, match="AR_BASE=packaged AR_NEURIPS=packaged"):
+            regression.keep(made(tmp_path / f"other {i}", "own", **other))
+    with pytest.raises(ValueError, match="is not of a finished run"):
+        regression.keep(tmp_path / "nowhere")
+    changed = made(tmp_path / "changed", "own")
+    (changed / "likelihoods.csv").write_text("text_id\nx\n")
+    with pytest.raises(ValueError, match="was changed since the run") as caught:
+        regression.keep(changed)
+    fault("a second reference from a file that was changed", caught.value)
+    assert not references[1].exists()
+
+
+def test_a_copy_is_run_and_compared_with_its_reference(
+    references, monkeypatch, tmp_path, capsys
+):
+    for name in ("AR_BASE", "AR_NEURIPS"):
+        monkeypatch.setenv(name, "packaged")
+    for name in ("AR_PROFILE", "AR_RUN"):  # which will be changed: to be put back
+        monkeypatch.setenv(name, "smoke")
+    texts = {domain: data.provenance(domain) for domain in config.DOMAINS}
+    facts = {"profile": PROFILE, "base": {"label": BASE}, "data": texts}
+    references[1].mkdir()
+    (references[1] / "manifest.json").write_text(json.dumps(facts))
+    (references[1] / "metrics.json").write_text(json.dumps(BASELINE))
+    for folder in ("helpers", "notebooks", "runs"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "runs" / "paperlists.parquet").touch()
+
+    def run(command, cwd, check, env):
+        there = {path.name for path in cwd.glob("*")}
+        assert there == {"helpers", "notebooks", "runs"} and check
+        assert (cwd / "runs" / "paperlists.parquet").exists()
+        assert (env["AR_PROFILE"], env["AR_NEURIPS"]) == (PROFILE, "packaged")
+        assert json.loads(env["AR_RUN"])["model"]["used"] == "packaged"
+        changed = copy.deepcopy(BASELINE)
+        changed["bits_per_byte"]["neurips under base"] *= 1.01
+        (cwd / "submission").mkdir()
+        (cwd / "submission" / "metrics.json").write_text(json.dumps(changed))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    assert len(regression.verify()) == 1
+    assert "with packaged/metrics.json" in capsys.readouterr().out
 
 
 @pytest.mark.slow

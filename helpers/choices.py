@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]  # where relative paths start
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
-REMEDY = "try later, or set {0}=packaged, or {0}=PATH for a file or folder of your own."
+REMEDY = "try again later, or set {0}=packaged, or {0}=PATH (a file or folder here)."
 # Words that mean this, whatever folder of that name lies here: a repository of the hub,
 HUB_WORDS = {
     "model": {"auto": GPT2, "gpt2": GPT2},

@@ -34,11 +34,11 @@ td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
 <h1>Which text does the model find likely?</h1>
 <p>@note@</p>
 <p>Each histogram counts strings by the log-likelihood one model gives them: further
-right is likelier. The controls below the figures set the bins and the threshold, and
-switch texts and models on and off. The bars on the right, and the table, say what share
-of each kind of text lies above the threshold. As a detector of language the model
-knows, a good threshold keeps the bars of real text long and the bar of random letters
-empty.</p>
+right is likelier. Filled is a fine-tuned model, outlined the base. The controls below
+the figures set the bins and the threshold, and switch texts and models on and off. The
+bars on the right, and the table, say what share of each kind of text lies above the
+threshold. As a detector of language the model knows, a good threshold keeps the bars of
+real text long and lets no strangers in: the bar of random letters is empty.</p>
 <div id="figure"></div>
 <h2>The same in numbers</h2>
 <table>
@@ -103,11 +103,14 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
             shown[column].append(
                 f"(datum.{column} === {json.dumps(name)} && {switch.name})"
             )
-    colour = alt.Color(
-        "text:N",
-        legend=None,
-        scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]),
-    )
+    scale = alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES])
+    colour = alt.Fill("text:N", legend=None, scale=scale)
+    base = f"datum.model === {json.dumps(MODEL_NAMES['base'])}"
+    look = {
+        "fill": colour,
+        "stroke": alt.Stroke("text:N", legend=None, scale=scale),
+        "fillOpacity": alt.condition(base, alt.value(0), alt.value(0.7)),
+    }
     chosen = (
         alt.Chart()
         .transform_filter(" || ".join(shown["text"]))
@@ -117,7 +120,7 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
         chosen.transform_calculate(left="floor(datum.nats / binwidth) * binwidth")
         .transform_aggregate(strings="count()", groupby=["text", "model", "left"])
         .transform_calculate(right="datum.left + binwidth", zero="0")
-        .mark_rect(stroke="white", strokeWidth=0.5, opacity=0.75, clip=True)
+        .mark_rect(clip=True)
         .encode(
             x=alt.X(
                 "left:Q",
@@ -128,7 +131,7 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
             x2="right:Q",
             y=alt.Y("strings:Q", title="strings"),
             y2="zero:Q",
-            color=colour,
+            **look,
             tooltip=["text:N", "model:N", "left:Q", "right:Q", "strings:Q"],
         )
     )
@@ -155,7 +158,6 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
                 axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False),
             ),
             text=alt.Text("share:Q", format=".0%"),
-            color=colour,
         )
     )
     data = alt.NamedData(name="scores")
@@ -174,7 +176,10 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
     )
     blank = alt.Header(title=None, labelOrient="top", labelExpr="' '", labelFontSize=14)
     right = (
-        alt.layer(shares.mark_bar(), shares.mark_text(align="left", dx=4))
+        alt.layer(
+            shares.mark_bar().encode(**look),
+            shares.mark_text(align="left", dx=4).encode(fill=colour),
+        )
         .properties(width=190, height=130)
         .facet(data=data, row=alt.Row("model:N", sort=models, header=blank))
     )

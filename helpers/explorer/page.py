@@ -23,9 +23,9 @@ body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222;
        max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse } caption { text-align: left; padding-bottom: .4rem }
-td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e6e6e6 }
+td, th { padding: .25rem 1vw; text-align: right; border-bottom: 1px solid #e6e6e6 }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
-.vega-embed { width: 100% }
+.vega-embed { width: 100% } svg { max-width: 100%; height: auto }
 .vega-bindings { display: grid; gap: .2rem 1.5rem;
                  grid-template-columns: repeat(3, auto) }
 .vega-bind input[type=range] { width: 16rem; max-width: 90% }
@@ -81,18 +81,12 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
     """The Vega-Lite figure: per model a row of histograms, and the shares beside it."""
     import altair as alt
 
-    width = alt.param(
-        "binwidth",
-        value=BIN_WIDTH,
-        bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "),
-    )
-    threshold = alt.param(
-        "threshold",
-        value=THRESHOLD,
-        bind=alt.binding_range(
-            min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "
-        ),
-    )
+    def slider(name: str, value: float, low: float, high: float, label: str):
+        bind = alt.binding_range(min=low, max=high, step=1, name=f"{label} (nats) ")
+        return alt.param(name, value=value, bind=bind)
+
+    width = slider("binwidth", BIN_WIDTH, 2, 60, "Bin width")
+    threshold = slider("threshold", THRESHOLD, *FRAME, "Threshold")
     switches, shown = [], {"text": [], "model": []}
     for column, names in (("text", list(NAMES.values())), ("model", models)):
         for i, name in enumerate(names):
@@ -161,20 +155,15 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
         )
     )
     data = alt.NamedData(name="scores")
-    header = alt.Header(
-        title=None,
-        labelOrient="top",
-        labelAnchor="start",
-        labelFontSize=14,
-        labelFontWeight="bold",
-    )
+    top = {"title": None, "labelOrient": "top", "labelFontSize": 14}
+    header = alt.Header(labelAnchor="start", labelFontWeight="bold", **top)
     row = alt.Row("model:N", sort=models, header=header)
     left = (
         alt.layer(histograms, rule)
         .properties(width=520, height=130)
         .facet(data=data, row=row)
     )
-    blank = alt.Header(title=None, labelOrient="top", labelExpr="' '", labelFontSize=14)
+    blank = alt.Header(labelExpr="' '", **top)
     right = (
         alt.layer(
             shares.mark_bar().encode(**look),

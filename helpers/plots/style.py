@@ -74,9 +74,9 @@ def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
         for one in np.ravel(ax):
             _plain(one)
         if new:
-            break_titles(figure)  # roughly: a long one would push the axis aside
+            break_titles(figure, size[1])  # roughly: a long one pushes its axis aside
             figure.draw_without_rendering()  # the layout decides how wide an axis is
-            figure.set_figheight(size[1] + 0.25 * break_titles(figure))
+            break_titles(figure, size[1])
 
 
 def _plain(ax: Axes) -> None:
@@ -88,9 +88,11 @@ def _plain(ax: Axes) -> None:
             label.set_parse_math(axis.get_scale() == "log")
 
 
-def break_titles(figure: Figure) -> int:
-    """Break each title that is wider than its axis; returns how many lines it adds."""
-    added = 0
+def break_titles(figure: Figure, height: float) -> None:
+    """Break each title that is wider than its axis into lines.
+
+    height: the figure's in inches, to which the lines are added.
+    """
     for ax in figure.axes:
         said = ax.get_title(loc="left")
         for title in ax.findobj(Text):
@@ -99,8 +101,8 @@ def break_titles(figure: Figure) -> int:
                 width = longest * ax.bbox.width / title.get_window_extent().width
                 look = {"width": max(20, int(width)), "break_on_hyphens": False}
                 title.set_text(textwrap.fill(said, **look))
-                added += title.get_text().count("\n")
-    return added
+                height += 0.25 * title.get_text().count("\n")
+    figure.set_figheight(height)
 
 
 def save(figure: Figure, name: str | Path, text: str = "", made: str = "") -> Path:

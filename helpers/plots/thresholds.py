@@ -12,6 +12,8 @@ from helpers.plots.histograms import histogram
 from helpers.plots.style import COLORS, MODEL_NAMES, STYLE, break_titles, inside, plt
 from helpers.plots.tables import likelier
 
+HEIGHT = 4.8  # inches
+
 
 def detector(
     scores: pd.DataFrame,
@@ -33,14 +35,14 @@ def detector(
     shown = {"kinds": kinds, "models": models, "measure": measure}
     shown |= {"threshold": threshold}
     with plt.rc_context(STYLE | {"axes.titlesize": 11.5}):
-        figure = figure or plt.figure(figsize=(11, 4.8))
+        figure = figure or plt.figure(figsize=(11, HEIGHT))
         plt.close(figure)
         figure.clear()
         left = figure.add_axes((0.065, 0.17, 0.575, 0.6))
         right = figure.add_axes((0.715, 0.17, 0.28, 0.6))
         histogram(scores, ax=left, **shown, **view)
         roc(right, scores, home, **shown)
-        break_titles(figure)
+        break_titles(figure, HEIGHT)
     return figure
 
 

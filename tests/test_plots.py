@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.patches import StepPatch
+from matplotlib.text import Text
 from matplotlib.transforms import Bbox
+from PIL import Image
+from sklearn.metrics import roc_auc_score
 
 from helpers import config, explorer, likelihood, models, plots, submission
 
@@ -74,13 +77,56 @@ def test_the_headline_counts_every_string_in_one_frame(scores, kind):
         )
 
 
-def test_the_title_states_what_the_scores_say(scores):
-    mean = scores[
-        (scores.domain == "neurips") & (scores.model == "neurips")
-    ].log_likelihood.mean()
-    assert f"−{abs(mean):.0f} nats" in plots.headline(scores, "neurips").axes[
-        0
-    ].get_title(loc="left")
+def said(figure):
+    """All that stands in a figure, its titles unbroken."""
+    return [text.get_text().replace("\n", " ") for text in figure.findobj(Text)]
+
+
+def test_the_title_and_the_sentence_state_what_the_scores_say(scores):
+    """The sentence has its own AUROC to be held against: scikit-learn's."""
+    part = scores[scores.model == "neurips"].set_index("domain").log_likelihood
+    mean = f"−{abs(part['neurips'].mean()):.0f} nats"
+    sentence = plots.in_words(scores, "neurips")
+    assert mean in plots.headline(scores, "neurips").axes[0].get_title(loc="left")
+    assert sentence.startswith(f"100 strings of NeurIPS abstracts: mean {mean} (fine-")
+    pair = part[["neurips", "shakespeare"]]
+    area = roc_auc_score(pair.index == "neurips", pair)
+    assert f"AUROC under the first {area:.3f} over Shakespeare and 1.000 o" in sentence
+    (title,) = (one for one in said(plots.headline(scores, "random")) if "near" in one)
+    assert title.split(", ")[1] in plots.in_words(scores, "random")
+
+
+@pytest.mark.parametrize("length, drawn", [(100, True), (120, True), (200, False)])
+def test_the_truth_of_random_letters_stands_in_their_panel_alone(scores, length, drawn):
+    """Each letter's probability is 1/52; a line outside the frame is not drawn."""
+    scores = scores.assign(n_chars=length)
+    truth = f"the truth, −{length} ln 52 = −{length * np.log(52):.0f} nats"
+    for kind in config.KINDS:
+        panel = plots.headline(scores, kind)
+        here = drawn and kind == "random"
+        assert (truth in said(panel)) == here
+        at = [line.get_xdata()[0] for line in panel.axes[0].lines]
+        assert (-length * np.log(52) in at) == here
+    assert truth in plots.in_words(scores, "random")
+
+
+@pytest.mark.parametrize("layout", ["overlay", "ridge"])
+@pytest.mark.parametrize("models", [config.MODELS, ["shakespeare", "base"], ["base"]])
+def test_a_fine_tuned_model_is_filled_and_the_base_outlined(scores, models, layout):
+    view = {"kinds": ["neurips"], "models": models, "layout": layout}
+    ax = plots.histogram(scores, **view).axes[0]
+    drawn = dict(zip(models, (p for p in ax.patches if isinstance(p, StepPatch))))
+    outlined = {m for m, p in drawn.items() if not p.get_fill() and not p.get_hatch()}
+    assert outlined == {"base"}
+    assert sum(p.get_fill() for p in drawn.values()) == (len(models) > 1)
+
+
+def test_lines_are_named_where_they_are_drawn(scores):
+    for layout in ("overlay", "ridge", "cumulative"):
+        figure = plots.histogram(scores, threshold=-250, layout=layout)
+        assert {"mean", "threshold −250"} <= {*said(figure)}
+    seen = " ".join(said(plots.detector(scores, threshold=-250)))
+    assert "strangers let in (Shakespeare and random letters together)" in seen
 
 
 def test_it_draws_on_an_axis_it_is_given(scores):
@@ -155,10 +201,8 @@ def test_layouts_show_every_string(scores, layout, density):
     view = {"layout": layout, "density": density, "bin_width": 10}
     ax = plots.histogram(scores, models=config.MODELS, **view).axes[0]
     if layout == "cumulative":
-        tops = {
-            line.get_ydata()[-1] for line in ax.lines if len(line.get_ydata()) == 100
-        }
-        assert tops == {1.0 if density else 100}
+        curves = [line.get_ydata() for line in ax.lines if len(line.get_ydata()) > 100]
+        assert len(curves) == 9 and {curve[-1] for curve in curves} == {1.0}
     else:
         for patch in ax.patches:
             values, edges, baseline = patch.get_data()
@@ -167,15 +211,12 @@ def test_layouts_show_every_string(scores, layout, density):
             )
 
 
-def test_compared_histograms_share_bins_and_the_title_states_the_gap(scores):
+def test_compared_histograms_share_bins_and_the_title_names_the_likeliest(scores):
     ax = plots.histogram(scores).axes[0]
     assert len({tuple(p.get_data().edges) for p in ax.patches}) == 1
     means = scores[scores.model == "base"].groupby("domain").log_likelihood.mean()
-    gap = means["neurips"] - means["shakespeare"]
-    assert (
-        ax.get_title(loc="left")
-        == f"NeurIPS abstracts likeliest, Shakespeare {gap:.0f} nats behind"
-    )
+    likeliest = f"NeurIPS abstracts, base model (−{abs(means['neurips']):.0f} nats)"
+    assert ax.get_title(loc="left") == f"Likeliest: {likeliest}"
 
 
 def test_names_never_cover_the_strings(scores):
@@ -216,7 +257,7 @@ def test_the_roc_curve_passes_through_the_threshold(scores):
     histogram, curve = figure.axes
     table = plots.accepted(scores, -135)
     with pytest.raises(ValueError, match="threshold is NaN"):
-        plots.detector(scores, threshold=float("nan"))
+        plots.accepted(scores, float("nan"))
     others = table.likelier["base", "shakespeare"] + table.likelier["base", "random"]
     point = next(line for line in curve.lines if line.get_marker() == "o")
     assert (point.get_xdata()[0], point.get_ydata()[0]) == (
@@ -311,6 +352,9 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
     assert all(
         set(row) == {"text", "model", "nats"} for row in spec["datasets"]["scores"]
     )  # scores only
+    assert "Filled is a fine-tuned model, outlined the base." in page.replace("\n", " ")
+    opacity = spec["hconcat"][0]["spec"]["layer"][0]["encoding"]["fillOpacity"]
+    assert opacity["condition"] == {"test": 'datum.model === "base model"', "value": 0}
 
 
 def test_the_token_strip_escapes_and_marks_every_band():
@@ -344,6 +388,61 @@ def test_a_character_of_several_tokens_is_one_box_in_the_strip():
     rank, surprise = table["rank"][1:5].max(), -table.log_prob[1:5].sum()
     assert shown[1][1] == f"4 tokens · {rank:,} · {surprise:.1f}"
     assert "tokens" not in shown[0][1]
+
+
+# ---- charts and what is written beside pictures
+
+
+def test_a_map_has_two_decimals_its_own_order_and_colours_for_each_column():
+    rows = ["z", "a", "m"]
+    table = pd.DataFrame({"x": [1, 2, 3], "y": [0.126, 0.05, 0.1], "z": 7}, rows)
+    ax = plots.heat(table, by_column=True).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == rows
+    assert ax.texts[1].get_text() == "0.13" and len(ax.texts) == 9
+    shades = np.asarray(ax.collections[0].get_array()).reshape(3, 3)
+    assert shades.T == pytest.approx(
+        np.array([[-1, 0, 1], [1, -1, 6 / 19 - 0.0], [0] * 3]), abs=1
+    )
+    assert (shades.max(axis=0) == [1, 1, 0]).all()
+
+
+def test_bars_go_to_both_sides_and_lines_have_bands():
+    table = pd.DataFrame({"a": ["x", "y"], "v": [-3.0, 2.0], "h": ["p", "p"]})
+    low, high = plots.bars(table, label="a", value="v", hue="h").axes[0].get_xlim()
+    assert low <= -3 and high >= 2
+    plain = table.assign(x=[1, 2])
+    banded = plain.assign(low=plain.v - 1, high=plain.v + 1)
+    for table, bands in ((plain, 0), (banded, 1)):
+        ax = plots.lines(table, x="x", y="v", hue="h").axes[0]
+        assert len(ax.collections) == bands
+
+
+@pytest.mark.parametrize("words", [3, 12, 30])
+def test_a_long_title_is_broken_and_ends_with_its_axis(words):
+    table = pd.DataFrame({"t": ["a long name at the side"], "p": [1.0]})
+    title = "SmolLM2-135M-Instruct (4-bit) " * (words // 3)
+    for figure in (
+        plots.bars(table, label="t", value="p", title=title.strip()),
+        plots.heat(table.set_index("t"), title=title.strip()),
+    ):
+        figure.draw_without_rendering()
+        ax = figure.axes[0]
+        shown = next(t for t in ax.findobj(Text) if "SmolLM2" in t.get_text())
+        assert shown.get_text().split() == title.split()
+        assert shown.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_a_picture_names_what_made_it_below_all_else(scores, monkeypatch, tmp_path):
+    figure = plots.headline(scores, "neurips")
+    before = len(figure.findobj(Text))
+    path = plots.save(figure, tmp_path / "a.png", "What it shows: −87 nats.")
+    assert Image.open(path).text["Description"] == "What it shows: −87 nats."
+    assert len(figure.findobj(Text)) == before  # a second picture has it once, too
+    seen = written(figure, tmp_path)
+    base, abstracts = config.base().label, config.neurips().label
+    assert seen.count(f"base: {base} · abstracts: {abstracts}") == 1
+    path = plots.save(figure, tmp_path / "b.png", made="base: another")
+    assert "Description" not in Image.open(path).text
 
 
 # ---- a $ is a dollar sign

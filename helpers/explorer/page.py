@@ -23,9 +23,9 @@ body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222;
        max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse } caption { text-align: left; padding-bottom: .4rem }
-td, th { padding: .25rem .9rem; text-align: right; border-bottom: 1px solid #e6e6e6 }
+td, th { padding: .25rem 1vw; text-align: right; border-bottom: 1px solid #e6e6e6 }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
-.vega-embed { width: 100% }
+.vega-embed { width: 100% } svg { max-width: 100%; height: auto }
 .vega-bindings { display: grid; gap: .2rem 1.5rem;
                  grid-template-columns: repeat(3, auto) }
 .vega-bind input[type=range] { width: 16rem; max-width: 90% }
@@ -34,11 +34,11 @@ td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
 <h1>Which text does the model find likely?</h1>
 <p>@note@</p>
 <p>Each histogram counts strings by the log-likelihood one model gives them: further
-right is likelier. The controls below the figures set the bins and the threshold, and
-switch texts and models on and off. The bars on the right, and the table, say what share
-of each kind of text lies above the threshold. As a detector of language the model
-knows, a good threshold keeps the bars of real text long and the bar of random letters
-empty.</p>
+right is likelier. Filled is a fine-tuned model, outlined the base. The controls below
+the figures set the bins and the threshold, and switch texts and models on and off. The
+bars on the right, and the table, say what share of each kind of text lies above the
+threshold. As a detector of language the model knows, a good threshold keeps the bars of
+real text long and lets no strangers in: the bar of random letters is empty.</p>
 <div id="figure"></div>
 <h2>The same in numbers</h2>
 <table>
@@ -81,18 +81,12 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
     """The Vega-Lite figure: per model a row of histograms, and the shares beside it."""
     import altair as alt
 
-    width = alt.param(
-        "binwidth",
-        value=BIN_WIDTH,
-        bind=alt.binding_range(min=2, max=60, step=1, name="Bin width (nats) "),
-    )
-    threshold = alt.param(
-        "threshold",
-        value=THRESHOLD,
-        bind=alt.binding_range(
-            min=FRAME[0], max=FRAME[1], step=1, name="Threshold (nats) "
-        ),
-    )
+    def slider(name: str, value: float, low: float, high: float, label: str):
+        bind = alt.binding_range(min=low, max=high, step=1, name=f"{label} (nats) ")
+        return alt.param(name, value=value, bind=bind)
+
+    width = slider("binwidth", BIN_WIDTH, 2, 60, "Bin width")
+    threshold = slider("threshold", THRESHOLD, *FRAME, "Threshold")
     switches, shown = [], {"text": [], "model": []}
     for column, names in (("text", list(NAMES.values())), ("model", models)):
         for i, name in enumerate(names):
@@ -103,11 +97,14 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
             shown[column].append(
                 f"(datum.{column} === {json.dumps(name)} && {switch.name})"
             )
-    colour = alt.Color(
-        "text:N",
-        legend=None,
-        scale=alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES]),
-    )
+    scale = alt.Scale(domain=list(NAMES.values()), range=[COLORS[k] for k in NAMES])
+    colour = alt.Fill("text:N", legend=None, scale=scale)
+    base = f"datum.model === {json.dumps(MODEL_NAMES['base'])}"
+    look = {
+        "fill": colour,
+        "stroke": alt.Stroke("text:N", legend=None, scale=scale),
+        "fillOpacity": alt.condition(base, alt.value(0), alt.value(0.7)),
+    }
     chosen = (
         alt.Chart()
         .transform_filter(" || ".join(shown["text"]))
@@ -117,7 +114,7 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
         chosen.transform_calculate(left="floor(datum.nats / binwidth) * binwidth")
         .transform_aggregate(strings="count()", groupby=["text", "model", "left"])
         .transform_calculate(right="datum.left + binwidth", zero="0")
-        .mark_rect(stroke="white", strokeWidth=0.5, opacity=0.75, clip=True)
+        .mark_rect(clip=True)
         .encode(
             x=alt.X(
                 "left:Q",
@@ -128,7 +125,7 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
             x2="right:Q",
             y=alt.Y("strings:Q", title="strings"),
             y2="zero:Q",
-            color=colour,
+            **look,
             tooltip=["text:N", "model:N", "left:Q", "right:Q", "strings:Q"],
         )
     )
@@ -155,26 +152,23 @@ def _spec(table: pd.DataFrame, models: list[str]) -> dict:
                 axis=alt.Axis(format="%", values=[0, 0.5, 1], grid=False),
             ),
             text=alt.Text("share:Q", format=".0%"),
-            color=colour,
         )
     )
     data = alt.NamedData(name="scores")
-    header = alt.Header(
-        title=None,
-        labelOrient="top",
-        labelAnchor="start",
-        labelFontSize=14,
-        labelFontWeight="bold",
-    )
+    top = {"title": None, "labelOrient": "top", "labelFontSize": 14}
+    header = alt.Header(labelAnchor="start", labelFontWeight="bold", **top)
     row = alt.Row("model:N", sort=models, header=header)
     left = (
         alt.layer(histograms, rule)
         .properties(width=520, height=130)
         .facet(data=data, row=row)
     )
-    blank = alt.Header(title=None, labelOrient="top", labelExpr="' '", labelFontSize=14)
+    blank = alt.Header(labelExpr="' '", **top)
     right = (
-        alt.layer(shares.mark_bar(), shares.mark_text(align="left", dx=4))
+        alt.layer(
+            shares.mark_bar().encode(**look),
+            shares.mark_text(align="left", dx=4).encode(fill=colour),
+        )
         .properties(width=190, height=130)
         .facet(data=data, row=alt.Row("model:N", sort=models, header=blank))
     )

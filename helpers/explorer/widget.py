@@ -236,7 +236,12 @@ class Explorer:
         numbers = [p.stem.split("-")[1] for p in folder.glob("histogram-*.png")]
         last = max((int(n) for n in numbers if n.isdigit()), default=0)
         path = folder / f"histogram-{last + 1}.png"
-        picture = save(histogram(self.scores, **self.view()), path)
+        # What made the scores, which need not be what would be chosen now.
+        base, data = (submission.manifest().get(key) for key in ("base", "data"))
+        made = ""
+        if base and data:
+            made = f"base: {base['label']} · abstracts: {data['neurips']['source']}"
+        picture = save(histogram(self.scores, **self.view()), path, made=made)
         lines = "from helpers import plots, submission\n\n"
         lines += f"scores = submission.read_scores()\n{self.code()}\n"
         return [picture, files.write_text(path.with_suffix(".py"), lines)]

@@ -33,7 +33,7 @@ def bars(
     limit: int = 12,
     **labels: str,
 ) -> Figure:
-    """Horizontal bars, the table's first row on top.
+    """Horizontal bars from zero to either side, the table's first row on top.
 
     label, value, hue: columns: the bars' names, their lengths, and (if given) what
     tells bars of one name apart, by colour. limit: without `hue`, how many are drawn.
@@ -48,6 +48,7 @@ def bars(
         sns.barplot(table, y=label, x=value, hue=hue, ax=ax, **look)
         ax.grid(True, axis="x")
         ax.grid(False, axis="y")
+        ax.axvline(0, color="black", linewidth=0.8)
         ax.set(**{"ylabel": ""} | labels)
         if hue:
             # By name: matplotlib passes over a label that begins with "_".
@@ -60,12 +61,16 @@ def lines(
 ) -> Figure:
     """A line with dots for each value of the column `hue`, over the columns x and y.
 
-    A model or kind of text has its own colour. log: a logarithmic y-axis. labels:
-    `title`, `xlabel`, `ylabel`.
+    A model or kind of text has its own colour. Where the table has columns `low` and
+    `high`, they bound a band about each line: an interval. log: a logarithmic y-axis.
+    labels: `title`, `xlabel`, `ylabel`.
     """
     with canvas() as ax:
         for name, part in table.groupby(hue, sort=False):
-            ax.plot(part[x], part[y], marker="o", color=COLORS.get(name))
+            (line,) = ax.plot(part[x], part[y], marker="o", color=COLORS.get(name))
+            if {"low", "high"} <= {*table}:
+                look = {"color": line.get_color(), "alpha": 0.2, "linewidth": 0}
+                ax.fill_between(part[x], part.low, part.high, **look)
         ax.set(yscale="log" if log else "linear", **labels)
         names = [MODEL_NAMES.get(name, name) for name in table[hue].unique()]
         if len(names) > 1:
@@ -79,27 +84,35 @@ def heat(
     span: tuple = (None, None),
     low_is_good: bool = False,
     numbers: bool = True,
+    by_column: bool = False,
     **labels: str,
 ) -> Figure:
-    """A table of numbers as a heat map, its own names along the sides.
+    """A table of numbers as a heat map: its own rows in their order, its own names.
 
     span: the numbers at the two ends of the colours (default: the table's own ends).
+    by_column: each column has colours of its own, from its lowest to its highest.
     numbers: written in, on blue for good and red for bad; which end is good says
     low_is_good. Without them: square cells, the darker the greater. labels: `title`,
     `xlabel`, `ylabel`.
     """
     import seaborn as sns  # here: a histogram need not wait a second for it
 
+    shade = table
+    if by_column:
+        middle, reach = (table.max() + table.min()) / 2, (table.max() - table.min()) / 2
+        shade, span = (table - middle) / reach.replace(0, 1), (-1, 1)
+        labels = {"xlabel": "colours compare within a column"} | labels
     look = {"vmin": span[0], "vmax": span[1], "linewidths": 0.5}
     if numbers:
-        table = table.rename(columns=lambda name: textwrap.fill(str(name), 15))
+        names = [textwrap.fill(str(name), 15) for name in table]
         size = 4 + 1.4 * table.shape[1], 1.3 + 0.42 * len(table)
-        look |= {"cmap": "RdBu_r" if low_is_good else "RdBu", "annot": True}
+        look |= {"cmap": "RdBu_r" if low_is_good else "RdBu", "annot": table}
+        look |= {"fmt": ".2f", "xticklabels": names}
     else:
         size = 3 + 0.3 * len(table), 2 + 0.3 * len(table)
         look |= {"cmap": "Blues", "square": True}
     with canvas(size=size) as ax:
-        sns.heatmap(table, fmt=".3f", cbar=False, ax=ax, **look)
+        sns.heatmap(shade, cbar=False, ax=ax, **look)
         ax.set(**{"xlabel": "", "ylabel": ""} | labels)
         ax.tick_params(length=0)
         ax.tick_params(axis="y", rotation=0)

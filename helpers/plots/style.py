@@ -1,5 +1,6 @@
 """What all pictures share: colours, names, fonts, how a figure is made and saved."""
 
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,6 +32,13 @@ MODEL_NAMES = {
     "shakespeare": "fine-tuned on Shakespeare",
     "neurips": "fine-tuned on NeurIPS",
 }
+
+
+def inside(kind: str) -> str:
+    """A kind's name as it stands inside a sentence."""
+    return NAMES.get(kind, kind).replace("Random", "random")
+
+
 PLAIN = {"text.parse_math": False}  # a $ in a title or a token is a dollar sign
 STYLE = PLAIN | {
     "font.size": 11,
@@ -53,36 +61,60 @@ def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
     """Give `ax`, or what is to be drawn on in a new figure of that size (inches).
 
     A new figure has the series' style and `rows` axes that share both scales (one row:
-    the axis itself, else an array). It is closed: a notebook would show an open one a
-    second time.
+    the axis itself, else an array); a title wider than its axis is broken into lines.
+    It is closed: a notebook would show an open one a second time.
     """
     shared = {"sharex": True, "sharey": True, "layout": "constrained"}
-    with plt.rc_context(STYLE if ax is None else PLAIN):
-        if ax is None:
+    new = ax is None
+    with plt.rc_context(STYLE if new else PLAIN):
+        if new:
             figure, ax = plt.subplots(rows, figsize=size, **shared)
             plt.close(figure)
         yield ax
         for one in np.ravel(ax):
             _plain(one)
+        if new:
+            figure.draw_without_rendering()  # the layout decides how wide an axis is
+            break_titles(figure)
 
 
 def _plain(ax: Axes) -> None:
     """No text of a picture is mathematics, but for the powers on a logarithmic axis."""
-    powers = []
-    for axis in (ax.xaxis, ax.yaxis):
-        labels = axis.get_ticklabels(which="both")  # made now, not when it is drawn
-        powers += labels if axis.get_scale() == "log" else []
     for text in ax.findobj(Text):
-        text.set_parse_math(text in powers)
+        text.set_parse_math(False)
+    for axis in (ax.xaxis, ax.yaxis):
+        for label in axis.get_ticklabels(which="both"):  # made now, not when drawn
+            label.set_parse_math(axis.get_scale() == "log")
 
 
-def save(figure: Figure, name: str | Path) -> Path:
+def break_titles(figure: Figure) -> None:
+    """Break each title that is wider than its axis into lines."""
+    for ax in figure.axes:
+        said = ax.get_title(loc="left")
+        for title in ax.findobj(Text):
+            if said and title.get_text() == said:
+                share = ax.bbox.width / title.get_window_extent().width
+                title.set_text(textwrap.fill(said, max(20, int(share * len(said)))))
+
+
+def save(figure: Figure, name: str | Path, text: str = "", made: str = "") -> Path:
     """Write a figure into submission/ as `name`, or to a whole path, if it is one.
 
-    The name's ending chooses the format. OSError if it cannot be written; what was
-    there before is then unchanged.
+    Below it stands in small print what `made` its numbers; by default, this run's base
+    and abstracts. text: what the picture shows, for who cannot see it; written into a
+    PNG or SVG as its Description. The name's ending chooses the format. OSError if it
+    cannot be written; what was there before is then unchanged.
     """
     path = config.submission() / name
-    with files.atomic(path) as temporary:
-        figure.savefig(temporary, dpi=160)
+    if not made:
+        made = f"base: {config.base().label} · abstracts: {config.neurips().label}"
+    # Below the figure's edge, where nothing else is drawn: the picture grows by it.
+    look = {"ha": "right", "va": "top", "fontsize": 7, "color": "#555555"}
+    below = figure.text(1, -0.01, made, parse_math=False, **look)
+    about = {"metadata": {"Description": text}} if text else {}
+    try:
+        with files.atomic(path) as temporary:
+            figure.savefig(temporary, dpi=160, bbox_inches="tight", **about)
+    finally:
+        below.remove()
     return submission.record(path)

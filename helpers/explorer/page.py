@@ -22,7 +22,8 @@ PAGE = """<!doctype html>
 body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222;
        max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.15rem; margin-top: 2rem }
-table { border-collapse: collapse } caption { text-align: left; padding-bottom: .4rem }
+table { border-collapse: collapse; display: block; overflow-x: auto }
+caption { text-align: left; padding-bottom: .4rem }
 td, th { padding: .25rem 1vw; text-align: right; border-bottom: 1px solid #e6e6e6 }
 td:nth-child(-n+2), th:nth-child(-n+2) { text-align: left }
 .vega-embed { width: 100% } svg { max-width: 100%; height: auto }

@@ -119,11 +119,10 @@ def cumulative(ax: Axes, groups: list[Group], *_) -> str:
 LAYOUTS = {"overlay": overlay, "ridge": ridge, "cumulative": cumulative}
 
 
-def legend(ax: Axes, groups: list[Group], layout: str) -> int:
+def legend(ax: Axes, groups: list[Group]) -> int:
     """Name groups and lines above the axis, where no string is; returns the rows.
 
-    With several kinds and several models, each kind and each model is named once. In a
-    ridge the rows bear the groups' names.
+    With several kinds and several models, each kind and each model is named once.
     """
     kinds = [g for g in groups if g.model == groups[0].model]
     models = [g for g in groups if g.kind == groups[0].kind]
@@ -132,12 +131,9 @@ def legend(ax: Axes, groups: list[Group], layout: str) -> int:
         dot = {"marker": "o", "linestyle": ""}
         named = [Line2D([], [], color=g.color, label=g.kind, **dot) for g in kinds]
         groups = [replace(g, name=g.model, color=COLORS["base"]) for g in models]
-    if layout == "ridge":
-        named = []
-    elif layout == "cumulative":
-        named += [Line2D([], [], label=g.name, **g.look) for g in groups]
-    else:
-        named += [Patch(label=g.name, **g.look) for g in groups]
+    for g in groups:
+        look = {"label": g.name} | g.look
+        named.append(Patch(**look) if "fill" in look else Line2D([], [], **look))
     named.append(Line2D([], [], label="mean", color="#555555", linestyle="--"))
     named += [line for line in ax.lines if line.get_label().startswith("threshold")]
     look = {"ncols": 3, "handlelength": 1.6, "columnspacing": 1.2, "borderpad": 0}
@@ -188,7 +184,7 @@ def histogram(
     bins, bin_width: how many bins in the x-range (at most 300), or how wide each, in
         its unit.
     span: the x-range; default: −600 to 0 for nats, else all of the table's.
-    density: shares instead of counts (cumulative: of the strings at or below x).
+    density: shares instead of counts; what is cumulative counts shares in any case.
     layout: "overlay" (a fine-tuned model filled, a second one hatched, the base
         outlined), "ridge" (so, too, but a row for each, on one scale) or "cumulative".
     log: a logarithmic y-axis. threshold: where to draw a line, in the measure's unit.
@@ -213,12 +209,13 @@ def histogram(
         n = " to ".join(str(n) for n in sorted({len(g.values) for g in groups}))
         ax.set_xlabel(x_label(scores, groups, measure, low, high))
         ax.set_ylabel(f"{counted} (n = {n})")
-        for g in groups if layout != "ridge" else ():
+        unnamed = [] if layout == "ridge" else groups  # a ridge's rows have names
+        for g in unnamed:
             ax.axvline(g.mean, linestyle="--", linewidth=1.4, color=g.color)
         if threshold is not None:
             name = f"threshold {number(threshold, measure)}"
             ax.axvline(threshold, color="black", linewidth=1.6, label=name)
-        rows = legend(ax, groups, layout)
+        rows = legend(ax, unnamed)
         said = finding(groups, measure) if title is None else title
         ax.set_title(said, pad=8 + 15 * rows)
     return ax.figure

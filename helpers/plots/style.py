@@ -74,8 +74,9 @@ def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
         for one in np.ravel(ax):
             _plain(one)
         if new:
+            break_titles(figure)  # roughly: a long one would push the axis aside
             figure.draw_without_rendering()  # the layout decides how wide an axis is
-            break_titles(figure)
+            figure.set_figheight(size[1] + 0.25 * break_titles(figure))
 
 
 def _plain(ax: Axes) -> None:
@@ -87,14 +88,19 @@ def _plain(ax: Axes) -> None:
             label.set_parse_math(axis.get_scale() == "log")
 
 
-def break_titles(figure: Figure) -> None:
-    """Break each title that is wider than its axis into lines."""
+def break_titles(figure: Figure) -> int:
+    """Break each title that is wider than its axis; returns how many lines it adds."""
+    added = 0
     for ax in figure.axes:
         said = ax.get_title(loc="left")
         for title in ax.findobj(Text):
             if said and title.get_text() == said:
-                share = ax.bbox.width / title.get_window_extent().width
-                title.set_text(textwrap.fill(said, max(20, int(share * len(said)))))
+                longest = max(map(len, said.split("\n")))
+                width = longest * ax.bbox.width / title.get_window_extent().width
+                look = {"width": max(20, int(width)), "break_on_hyphens": False}
+                title.set_text(textwrap.fill(said, **look))
+                added += title.get_text().count("\n")
+    return added
 
 
 def save(figure: Figure, name: str | Path, text: str = "", made: str = "") -> Path:

@@ -21,6 +21,7 @@ class Digits:
     """A tokenizer of single digits, for a vocabulary of twelve."""
 
     bos_token_id = eos_token_id = 0
+    added_tokens_decoder = {}
 
     def __call__(self, texts, **_):
         return {"input_ids": [[int(c) + 1 for c in t] for t in texts]}
@@ -81,6 +82,35 @@ def test_a_continuation_ends_at_the_models_own_end_of_text():
     assert end in drawn and end != lm.bos_id
     for one in sampling.sample(lm, ["a"], **long):
         assert end not in one.token_ids
+
+
+def test_a_continuation_ends_at_any_control_token_and_shows_none():
+    """A chat model ends a turn, or begins one, with tokens that stand for no text."""
+    lm = models.load("tiny")
+    long = {"max_new_tokens": 200, "n": 8}
+    before = sampling.sample(lm, ["a"], **long)
+    lm.tokenizer.add_tokens(["<|im_end|>"], special_tokens=True)
+    lm.tokenizer.add_tokens(["HAMLET"])  # a word, and no control token
+    turn, word = lm.tokenizer.convert_tokens_to_ids(["<|im_end|>", "HAMLET"])
+    assert lm.end_ids == {lm.bos_id, turn}
+    lm.model.resize_token_embeddings(len(lm.tokenizer), mean_resizing=False)
+    with torch.no_grad():
+        rows = lm.model.get_input_embeddings().weight
+        rows[[turn, word]] = rows[lm.encode(["e"])[0][0]]  # as likely as an "e"
+    after = sampling.sample(lm, ["a"], **long)
+    lengths = [[len(one.token_ids) for one in samples] for samples in (before, after)]
+    assert sum(lengths[1]) < sum(lengths[0])
+    drawn = {i for one in after for i in one.token_ids}
+    assert word in drawn and turn not in drawn
+    assert not any("<|im_end|>" in one.text for one in after)
+
+
+def test_what_was_dropped_is_not_drawn_by_the_largest_random_number(monkeypatch):
+    below_one = torch.tensor(1 - 2**-53, dtype=torch.float64)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: below_one)
+    for total in (0.1, 0.5, 1 - 1e-7, 1.0, 1 + 1e-7, 1.5):
+        log_probs = torch.tensor([[0.3, 0.7, 0.0, 0.0]]).mul(total).log()
+        assert sampling._draw(log_probs, [None]).tolist() == [1]
 
 
 def test_a_space_at_the_seam_stays(spaces_marked):

@@ -96,7 +96,7 @@ def test_a_continuation_ends_at_any_control_token_and_shows_none():
     lm.model.resize_token_embeddings(len(lm.tokenizer), mean_resizing=False)
     with torch.no_grad():
         rows = lm.model.get_input_embeddings().weight
-        rows[[turn, word]] = rows[lm.encode(["e"])[0][0]]  # as likely as an "e"
+        rows[[turn, word]] = rows[lm.encode(["e"])[0]].clone()  # as likely as an "e"
     after = sampling.sample(lm, ["a"], **long)
     lengths = [[len(one.token_ids) for one in samples] for samples in (before, after)]
     assert sum(lengths[1]) < sum(lengths[0])

@@ -8,12 +8,11 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os.path import commonprefix
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import torch
 from tokenizers.pre_tokenizers import ByteLevel
@@ -94,8 +93,7 @@ class LanguageModel:
                 raise ValueError(
                     f"The tokens of {Path(self.name).name} do not give back a text: "
                     f"{text[at : at + 20]!r} becomes {back[at : at + 20]!r}. "
-                    "Their likelihood is not the text's: take out what is lost, "
-                    "or take another model."
+                    "Take out what is lost, or take another model."
                 )
         return sequences
 
@@ -134,8 +132,8 @@ def as_texts(values, name: str) -> list[str]:
     """
     if isinstance(values, str):
         raise ValueError(f"{name} is one string; give a list: [{values[:20]!r}].")
-    other = isinstance(values, bytes | Mapping | Set | pd.DataFrame)
-    if other or not np.iterable(values):
+    listed = pd.api.types.is_list_like(values, allow_sets=False)
+    if not listed or isinstance(values, Mapping | pd.DataFrame):
         raise ValueError(f"{name} is {type(values).__name__}; give a list of strings.")
     texts = list(values)
     for i, text in enumerate(texts):
@@ -200,11 +198,11 @@ def _tiny() -> tuple:
     tokens = [SEPARATOR, *sorted(ByteLevel.alphabet())]
     vocabulary = {token: i for i, token in enumerate(tokens)}
     tokenizer = GPT2Tokenizer(vocab=vocabulary, merges=[], pad_token=SEPARATOR)
-    # No dropout: what it learns depends on neither the batch's shape nor the processes.
-    no_dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
     size = {"n_positions": 256, "n_embd": 48, "n_layer": 2, "n_head": 4}
-    size |= {"bos_token_id": 0, "eos_token_id": 0}
-    settings = GPT2Config(vocab_size=len(tokenizer), **size, **no_dropout)
+    # No dropout: what it learns depends on neither the batch's shape nor the processes.
+    zero = "bos_token_id eos_token_id resid_pdrop embd_pdrop attn_pdrop"
+    size |= dict.fromkeys(zero.split(), 0)
+    settings = GPT2Config(vocab_size=len(tokenizer), **size)
     with torch.random.fork_rng():
         torch.manual_seed(config.SEED)
         return GPT2LMHeadModel(settings), tokenizer

@@ -41,15 +41,14 @@ def reshape(
     Temperature T raises every probability to the power 1/T and renormalises; 0 keeps
     only the likeliest token. Top-k keeps the k likeliest (Fan et al. 2018) and any that
     tie with the k-th; 0 keeps all. Top-p keeps the fewest of the likeliest tokens whose
-    probabilities together reach p (nucleus sampling, Holtzman et al. 2020); 1 keeps all. ValueError
-    for a setting outside its range.
+    probabilities together reach p (nucleus sampling, Holtzman et al. 2020); 1 keeps
+    all. ValueError for a setting outside its range.
     """
     _check_shape(temperature, top_k, top_p)
     logits = logits.float()
     if temperature == 0:
         best = logits.argmax(-1, keepdim=True)
-        only_best = torch.full_like(logits, -torch.inf)
-        return only_best.scatter(-1, best, 0.0)
+        return torch.full_like(logits, -torch.inf).scatter(-1, best, 0.0)
     logits = logits / temperature
     if 0 < top_k < logits.shape[-1]:
         edge = logits.topk(top_k, dim=-1).values[..., -1:]  # (…, 1), the k-th likeliest
@@ -108,11 +107,9 @@ def sample(
     _check(known, f"temperature_horizon={temperature_horizon} is not 1 or 2")
     encoded = [[lm.bos_id, *ids] for ids in lm.encode(prompts)]
     for i, ids in enumerate(encoded):
-        complaint = (
-            f"prompts[{i}] has {len(ids)} tokens, separator included; {max_new_tokens} "
-            f"more are past the model's context of {lm.context_length}"
-        )
-        _check(len(ids) + max_new_tokens <= lm.context_length, complaint)
+        total = len(ids) + max_new_tokens  # the separator included
+        past = f"{total} tokens, past the model's context of {lm.context_length}"
+        _check(total <= lm.context_length, f"prompts[{i}] and what follows take {past}")
     begun = [ids for ids in encoded for _ in range(n)]
     samples = [Sample(prompt) for prompt in prompts for _ in range(n)]
     streams = _random_streams(samples, seed)
@@ -177,15 +174,14 @@ def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tens
 
 def _append(samples, going, token, own, shaped, ends: set[int]) -> list[int]:
     """Add each row's token to its sample; give the rows that have not ended."""
-    own_log_p = own.gather(1, token[:, None])[:, 0].tolist()
-    shaped_log_p = shaped.gather(1, token[:, None])[:, 0].tolist()
+    log_ps = [p.gather(1, token[:, None])[:, 0].tolist() for p in (own, shaped)]
     rows = []
-    for row, drawn in enumerate(token.tolist()):
+    for row, (drawn, under, shape) in enumerate(zip(token.tolist(), *log_ps)):
         if drawn not in ends:
             grown = samples[going[row]]
             grown.token_ids.append(drawn)
-            grown.token_log_probs.append(own_log_p[row])
-            grown.sampling_log_probs.append(shaped_log_p[row])
+            grown.token_log_probs.append(under)
+            grown.sampling_log_probs.append(shape)
             rows.append(row)
     return rows
 

@@ -115,26 +115,26 @@ def sample(
     streams = _random_streams(samples, seed)
     looks_ahead = temperature_horizon == 2 and temperature > 0  # greedy does not
 
-    with decoding.laid_out(lm.model):
-        kind = decoding.Batch if lm.keeps_cache else decoding.Plain
-        batch = kind(lm.model, begun, padding=lm.bos_id)
-        going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
-        options = {"leave": False, "delay": 2, "disable": not progress}
-        bar = tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", **options)
-        for step in bar:
-            own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
-            if own.isnan().any():
-                raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
-            if looks_ahead:
-                shaped = _two_tokens(batch, own, temperature, top_k, top_p)
-            else:
-                shaped = reshape(batch.logits, temperature, top_k, top_p)
-            token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-            rows = _append(samples, going, token, own, shaped, lm.end_ids)
-            going = [going[row] for row in rows]  # those that have not ended
-            if not going or step == max_new_tokens - 1:
-                break
-            batch.advance(token, rows)
+    kind = decoding.Batch if lm.keeps_cache else decoding.Plain
+    batch = kind(lm.model, begun, padding=lm.bos_id)
+    ends = lm.end_ids
+    going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
+    options = {"leave": False, "delay": 2, "disable": not progress}
+    bar = tqdm(range(max_new_tokens), f"sampling from {lm.name}", **options)
+    for step in bar:
+        own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
+        if own.isnan().any():
+            raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
+        if looks_ahead:
+            shaped = _two_tokens(batch, own, temperature, top_k, top_p)
+        else:
+            shaped = reshape(batch.logits, temperature, top_k, top_p)
+        token = _draw(shaped, [streams[i] for i in going])  # (rows,)
+        rows = _append(samples, going, token, own, shaped, ends)
+        going = [going[row] for row in rows]  # those that have not ended
+        if not going or step == max_new_tokens - 1:
+            break
+        batch.advance(token, rows)
     for one, (_, *prompt) in zip(samples, begun):  # the first is the separator
         # Decoded together: some tokenizers drop the space that a text begins with.
         one.text = lm.decode(prompt + one.token_ids)[len(one.prompt) :]

@@ -7,7 +7,6 @@ from scipy.stats import chisquare
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers import models, sampling
-from helpers.engine import decoding
 
 PROMPTS = ["HAMLET:\n", "In this paper we", "", "The nature of things is"]
 
@@ -181,24 +180,6 @@ def test_what_was_drawn_from_is_the_reshaped_distribution(lm):
     shaped = sampling.reshape(own_log_probs(lm, "To be", sample), **how)
     chosen = shaped.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
     assert np.allclose(sample.sampling_log_probs, chosen, atol=1e-4)
-
-
-def test_weights_laid_out_for_the_processor_give_the_same_logits(lm):
-    ids = torch.tensor(lm.encode(["To be, or not to be", "Who's there? Answer"]))
-    layer = lm.model.transformer.h[0].mlp.c_fc
-
-    def logits():
-        with torch.inference_mode():
-            return lm.model(ids).logits
-
-    plain = logits()
-    with decoding.laid_out(lm.model):
-        assert torch.allclose(logits(), plain, atol=1e-5)
-        assert ("forward" in vars(layer)) == decoding._has_onednn(lm.model)
-    with pytest.raises(KeyError), decoding.laid_out(lm.model):
-        raise KeyError  # an error inside leaves nothing behind
-    assert torch.equal(logits(), plain)
-    assert not any("forward" in vars(module) for module in lm.model.modules())
 
 
 def exact(model, temperature, top_k, top_p, horizon, length=3):

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Mapping, Set
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os.path import commonprefix
 from pathlib import Path
 
 import pandas as pd
 import torch
-from tokenizers import Tokenizer, decoders, pre_tokenizers
-from tokenizers.models import BPE
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from helpers import config
 from helpers.engine import decoding, files, folders
@@ -48,8 +48,13 @@ class LanguageModel:
 
     @property
     def end_ids(self) -> set[int]:
-        """Ids that end a document: the separator, and the model's own if it differs."""
-        return {self.bos_id, self.tokenizer.eos_token_id}
+        """Ids that end a text: the separator, and every other control token.
+
+        Those end a turn of a chat, begin another or hold a place: none stands for text.
+        """
+        added = self.tokenizer.added_tokens_decoder  # id → token, words added as well
+        control = {i for i, token in added.items() if token.special}
+        return control | {self.bos_id, self.tokenizer.eos_token_id}
 
     @property
     def context_length(self) -> int:
@@ -88,8 +93,7 @@ class LanguageModel:
                 raise ValueError(
                     f"The tokens of {Path(self.name).name} do not give back a text: "
                     f"{text[at : at + 20]!r} becomes {back[at : at + 20]!r}. "
-                    "Their likelihood is not the text's: take out what is lost, "
-                    "or take another model."
+                    "Take out what is lost, or take another model."
                 )
         return sequences
 
@@ -128,22 +132,18 @@ def as_texts(values, name: str) -> list[str]:
     """
     if isinstance(values, str):
         raise ValueError(f"{name} is one string; give a list: [{values[:20]!r}].")
-    try:
-        texts = list(values)
-    except TypeError:
-        texts = None
-    if texts is None or isinstance(values, bytes | Mapping | Set | pd.DataFrame):
+    listed = pd.api.types.is_list_like(values, allow_sets=False)
+    if not listed or isinstance(values, Mapping | pd.DataFrame):
         raise ValueError(f"{name} is {type(values).__name__}; give a list of strings.")
+    texts = list(values)
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise ValueError(f"{name}[{i}] is {type(text).__name__}, not str.")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError as error:
+        if lone := re.search("[\ud800-\udfff]", text):
             raise ValueError(
-                f"{name}[{i}] has a lone surrogate at character {error.start}, "
+                f"{name}[{i}] has a lone surrogate at character {lone.start()}, "
                 "which is no text; remove or replace it."
-            ) from None
+            )
     return texts
 
 
@@ -171,8 +171,7 @@ def load(which: str = "base") -> LanguageModel:
         if choice.used == "tiny":
             model, tokenizer = _tiny()
         else:
-            packaged = choice.used == "packaged"
-            folder = packaged_folder() if packaged else choice.fetch()
+            folder = packaged_folder() if choice.used == "packaged" else choice.fetch()
             model, tokenizer = folders.read(folder, choice.label)
     model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
@@ -195,20 +194,15 @@ def packaged_folder() -> Path:
 
 def _tiny() -> tuple:
     """A GPT-2 of 81 thousand random weights over bytes: knows nothing, runs at once."""
-    # Token 0 is the separator; tokens 1 to 256 are the bytes.
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {SEPARATOR: 0} | {c: i + 1 for i, c in enumerate(letters)}
-    bytes_alone = Tokenizer(BPE(vocab=vocabulary, merges=[]))
-    split = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    bytes_alone.pre_tokenizer = split
-    bytes_alone.decoder = decoders.ByteLevel()
-    special = dict.fromkeys(("bos_token", "eos_token", "pad_token"), SEPARATOR)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=bytes_alone, **special)
-    # No dropout: what it learns depends on neither the batch's shape nor the processes.
-    no_dropout = dict.fromkeys(("resid_pdrop", "embd_pdrop", "attn_pdrop"), 0.0)
+    # Token 0 is the separator; tokens 1 to 256 are the bytes, and no two are merged.
+    tokens = [SEPARATOR, *sorted(ByteLevel.alphabet())]
+    vocabulary = {token: i for i, token in enumerate(tokens)}
+    tokenizer = GPT2Tokenizer(vocab=vocabulary, merges=[], pad_token=SEPARATOR)
     size = {"n_positions": 256, "n_embd": 48, "n_layer": 2, "n_head": 4}
-    size |= {"bos_token_id": 0, "eos_token_id": 0}
-    settings = GPT2Config(vocab_size=len(tokenizer), **size, **no_dropout)
+    # No dropout: what it learns depends on neither the batch's shape nor the processes.
+    zero = "bos_token_id eos_token_id resid_pdrop embd_pdrop attn_pdrop"
+    size |= dict.fromkeys(zero.split(), 0)
+    settings = GPT2Config(vocab_size=len(tokenizer), **size)
     with torch.random.fork_rng():
         torch.manual_seed(config.SEED)
         return GPT2LMHeadModel(settings), tokenizer

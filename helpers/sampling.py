@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -41,16 +40,15 @@ def reshape(
     The distribution is reshaped, not the tensor: shape (…, vocabulary) in and out.
     Temperature T raises every probability to the power 1/T and renormalises; 0 keeps
     only the likeliest token. Top-k keeps the k likeliest (Fan et al. 2018) and any that
-    tie with the k-th; 0 keeps all. Top-p keeps the fewest of the likeliest tokens that
-    together reach p (nucleus sampling, Holtzman et al. 2020); 1 keeps all. ValueError
-    for a setting outside its range.
+    tie with the k-th; 0 keeps all. Top-p keeps the fewest of the likeliest tokens whose
+    probabilities together reach p (nucleus sampling, Holtzman et al. 2020); 1 keeps
+    all. ValueError for a setting outside its range.
     """
     _check_shape(temperature, top_k, top_p)
     logits = logits.float()
     if temperature == 0:
         best = logits.argmax(-1, keepdim=True)
-        only_best = torch.full_like(logits, -torch.inf)
-        return only_best.scatter(-1, best, 0.0)
+        return torch.full_like(logits, -torch.inf).scatter(-1, best, 0.0)
     logits = logits / temperature
     if 0 < top_k < logits.shape[-1]:
         edge = logits.topk(top_k, dim=-1).values[..., -1:]  # (…, 1), the k-th likeliest
@@ -84,10 +82,10 @@ def sample(
     """`n` continuations of each prompt, drawn in one batch; the first prompt's first.
 
     Every prompt is put after the separator between documents; an empty one is that
-    token alone. A continuation ends when a token that ends a document is drawn (it is
-    not recorded) or after `max_new_tokens`. Its random numbers depend on the seed, the
-    prompt and how often that prompt came before: rounding apart, not on the rest of the
-    batch.
+    token alone. A continuation ends when a token that ends a text is drawn (see
+    `LanguageModel.end_ids`; it is not recorded) or after `max_new_tokens`. Its random
+    numbers depend on the seed, the prompt and how often that prompt came before:
+    rounding apart, not on the rest of the batch.
 
     With `temperature_horizon=2` the next token x1 comes from p(x1, x2)^(1/T), the
     temperature-scaled joint of the next two, renormalised and summed over x2. (Shih,
@@ -105,40 +103,41 @@ def sample(
     _check(bool(prompts), "prompts is empty; [''] starts from the document separator")
     _check(n >= 1, f"n={n} is not at least 1")
     _check(max_new_tokens >= 1, f"max_new_tokens={max_new_tokens} is not at least 1")
-    horizon = temperature_horizon
-    _check(horizon in (1, 2), f"temperature_horizon={horizon} is not 1 or 2")
-    sequences = _encoded(lm, prompts, max_new_tokens)
-    streams = _random_streams(prompts, n, seed)
+    known = temperature_horizon in (1, 2)
+    _check(known, f"temperature_horizon={temperature_horizon} is not 1 or 2")
+    encoded = [[lm.bos_id, *ids] for ids in lm.encode(prompts)]
+    for i, ids in enumerate(encoded):
+        total = len(ids) + max_new_tokens  # the separator included
+        past = f"{total} tokens, past the model's context of {lm.context_length}"
+        _check(total <= lm.context_length, f"prompts[{i}] and what follows take {past}")
+    begun = [ids for ids in encoded for _ in range(n)]
     samples = [Sample(prompt) for prompt in prompts for _ in range(n)]
+    streams = _random_streams(samples, seed)
     looks_ahead = temperature_horizon == 2 and temperature > 0  # greedy does not
-    layout = nullcontext()
-    if len(samples) > 1 and not looks_ahead:  # else it brings nothing
-        layout = decoding.laid_out(lm.model)
 
-    with layout:
-        repeated = [ids for ids in sequences for _ in range(n)]
-        kind = decoding.Batch if lm.keeps_cache else decoding.Plain
-        batch = kind(lm.model, repeated, padding=lm.bos_id)
-        going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
-        options = {"leave": False, "delay": 2, "disable": not progress}
-        bar = tqdm(range(max_new_tokens), desc=f"sampling from {lm.name}", **options)
-        for step in bar:
-            own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
-            if own.isnan().any():
-                raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
-            if looks_ahead:
-                shaped = _two_tokens(batch, own, temperature, top_k, top_p)
-            else:
-                shaped = reshape(batch.logits, temperature, top_k, top_p)
-            token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-            rows = _append(samples, going, token, own, shaped, lm.end_ids)
-            going = [going[row] for row in rows]  # those that have not ended
-            if not going or step == max_new_tokens - 1:
-                break
-            batch.advance(token, rows)
-    for one, (_, *begun) in zip(samples, repeated):  # the first is the separator
+    kind = decoding.Batch if lm.keeps_cache else decoding.Plain
+    batch = kind(lm.model, begun, padding=lm.bos_id)
+    ends = lm.end_ids
+    going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
+    options = {"leave": False, "delay": 2, "disable": not progress}
+    bar = tqdm(range(max_new_tokens), f"sampling from {lm.name}", **options)
+    for step in bar:
+        own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
+        if own.isnan().any():
+            raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
+        if looks_ahead:
+            shaped = _two_tokens(batch, own, temperature, top_k, top_p)
+        else:
+            shaped = reshape(batch.logits, temperature, top_k, top_p)
+        token = _draw(shaped, [streams[i] for i in going])  # (rows,)
+        rows = _append(samples, going, token, own, shaped, ends)
+        going = [going[row] for row in rows]  # those that have not ended
+        if not going or step == max_new_tokens - 1:
+            break
+        batch.advance(token, rows)
+    for one, (_, *prompt) in zip(samples, begun):  # the first is the separator
         # Decoded together: some tokenizers drop the space that a text begins with.
-        one.text = lm.decode(begun + one.token_ids)[len(one.prompt) :]
+        one.text = lm.decode(prompt + one.token_ids)[len(one.prompt) :]
     return samples
 
 
@@ -163,45 +162,41 @@ def _two_tokens(batch, own, temperature: float, top_k: int, top_p: float):
 def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tensor:
     """One token per row, where its cumulative distribution passes a uniform number.
 
-    (Inverse transform sampling.)
+    (Inverse transform sampling.) The number is below 1, and so below the sum: a token
+    that was dropped adds nothing to the sum, which passes no number there.
     """
     uniform = [torch.rand((), generator=g, dtype=torch.float64) for g in streams]
     uniform = torch.stack(uniform).to(log_probs.device)[:, None]  # (rows, 1)
     cumulative = log_probs.exp().cumsum(-1, dtype=torch.float64)  # (rows, vocabulary)
-    chosen = torch.searchsorted(cumulative, uniform * cumulative[:, -1:], right=True)
-    # Rounding at the far end must not pick a token that was dropped.
-    kept = log_probs > -torch.inf
-    last = log_probs.shape[-1] - 1 - kept.flip(-1).int().argmax(-1)  # the highest kept
-    return torch.minimum(chosen[:, 0], last)
+    passed = uniform * cumulative[:, -1:]  # the sum is 1, but for rounding
+    return torch.searchsorted(cumulative, passed, right=True)[:, 0]
 
 
 def _append(samples, going, token, own, shaped, ends: set[int]) -> list[int]:
     """Add each row's token to its sample; give the rows that have not ended."""
-    own_log_p = own.gather(1, token[:, None])[:, 0].tolist()
-    shaped_log_p = shaped.gather(1, token[:, None])[:, 0].tolist()
+    log_ps = [p.gather(1, token[:, None])[:, 0].tolist() for p in (own, shaped)]
     rows = []
-    for row, drawn in enumerate(token.tolist()):
+    for row, (drawn, under, shape) in enumerate(zip(token.tolist(), *log_ps)):
         if drawn not in ends:
             grown = samples[going[row]]
             grown.token_ids.append(drawn)
-            grown.token_log_probs.append(own_log_p[row])
-            grown.sampling_log_probs.append(shaped_log_p[row])
+            grown.token_log_probs.append(under)
+            grown.sampling_log_probs.append(shape)
             rows.append(row)
     return rows
 
 
-def _random_streams(prompts: list[str], n: int, seed: int) -> list[torch.Generator]:
+def _random_streams(samples: list[Sample], seed: int) -> list[torch.Generator]:
     """One stream of random numbers for each continuation.
 
     Seeded by `seed`, the prompt, and how often that prompt came before.
     """
     streams, seen = [], Counter()
-    for prompt in prompts:
-        for _ in range(n):
-            key = hashlib.sha256(f"{seed}|{seen[prompt]}|{prompt}".encode()).digest()
-            number = int.from_bytes(key[:7], "big")
-            streams.append(torch.Generator().manual_seed(number))
-            seen[prompt] += 1
+    for prompt in (sample.prompt for sample in samples):
+        key = hashlib.sha256(f"{seed}|{seen[prompt]}|{prompt}".encode()).digest()
+        number = int.from_bytes(key[:7], "big")
+        streams.append(torch.Generator().manual_seed(number))
+        seen[prompt] += 1
     return streams
 
 
@@ -215,15 +210,3 @@ def _check_shape(temperature: float, top_k: int, top_p: float) -> None:
 def _check(good: bool, complaint: str) -> None:
     if not good:
         raise ValueError(f"{complaint}.")
-
-
-def _encoded(lm: LanguageModel, prompts: list[str], room: int) -> list[list[int]]:
-    """Ids of each prompt after the separator; ValueError without `room` for more."""
-    sequences = [[lm.bos_id, *ids] for ids in lm.encode(prompts)]
-    for i, ids in enumerate(sequences):
-        if len(ids) + room > lm.context_length:
-            raise ValueError(
-                f"prompts[{i}] has {len(ids)} tokens, separator included; "
-                f"{room} more are past the model's context of {lm.context_length}."
-            )
-    return sequences

@@ -174,6 +174,10 @@ def test_the_packaged_model_is_pretrained_and_is_converted_once(capsys):
     lm = models.load("packaged")
     assert lm.bos_id == 0 and 130e6 < lm.parameters() < 140e6
     assert likelihood.is_pretrained(lm)
+    # It ends a text where it ends or begins a turn of its chat, not at a word.
+    control = lm.tokenizer.convert_ids_to_tokens(sorted(lm.end_ids))
+    assert {"<|endoftext|>", "<|im_start|>", "<|im_end|>"} <= set(control)
+    assert not lm.end_ids & set(lm.encode(["HAMLET:\n<|im_end|> the <file_sep>"])[0])
     assert (models.packaged_folder() / "model.safetensors").exists()
     capsys.readouterr()
     models.load("packaged")

@@ -7,7 +7,6 @@ from scipy.stats import chisquare
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from helpers import models, sampling
-from helpers.engine import decoding
 
 PROMPTS = ["HAMLET:\n", "In this paper we", "", "The nature of things is"]
 
@@ -21,6 +20,7 @@ class Digits:
     """A tokenizer of single digits, for a vocabulary of twelve."""
 
     bos_token_id = eos_token_id = 0
+    added_tokens_decoder = {}
 
     def __call__(self, texts, **_):
         return {"input_ids": [[int(c) + 1 for c in t] for t in texts]}
@@ -81,6 +81,35 @@ def test_a_continuation_ends_at_the_models_own_end_of_text():
     assert end in drawn and end != lm.bos_id
     for one in sampling.sample(lm, ["a"], **long):
         assert end not in one.token_ids
+
+
+def test_a_continuation_ends_at_any_control_token_and_shows_none():
+    """A chat model ends a turn, or begins one, with tokens that stand for no text."""
+    lm = models.load("tiny")
+    long = {"max_new_tokens": 200, "n": 8}
+    before = sampling.sample(lm, ["a"], **long)
+    lm.tokenizer.add_tokens(["<|im_end|>"], special_tokens=True)
+    lm.tokenizer.add_tokens(["HAMLET"])  # a word, and no control token
+    turn, word = lm.tokenizer.convert_tokens_to_ids(["<|im_end|>", "HAMLET"])
+    assert lm.end_ids == {lm.bos_id, turn}
+    lm.model.resize_token_embeddings(len(lm.tokenizer), mean_resizing=False)
+    with torch.no_grad():
+        rows = lm.model.get_input_embeddings().weight
+        rows[[turn, word]] = rows[lm.encode(["e"])[0]].clone()  # as likely as an "e"
+    after = sampling.sample(lm, ["a"], **long)
+    lengths = [[len(one.token_ids) for one in samples] for samples in (before, after)]
+    assert sum(lengths[1]) < sum(lengths[0])
+    drawn = {i for one in after for i in one.token_ids}
+    assert word in drawn and turn not in drawn
+    assert not any("<|im_end|>" in one.text for one in after)
+
+
+def test_what_was_dropped_is_not_drawn_by_the_largest_random_number(monkeypatch):
+    below_one = torch.tensor(1 - 2**-53, dtype=torch.float64)
+    monkeypatch.setattr(torch, "rand", lambda *_, **__: below_one)
+    for total in (0.1, 0.5, 1 - 1e-7, 1.0, 1 + 1e-7, 1.5):
+        log_probs = torch.tensor([[0.3, 0.7, 0.0, 0.0]]).mul(total).log()
+        assert sampling._draw(log_probs, [None]).tolist() == [1]
 
 
 def test_a_space_at_the_seam_stays(spaces_marked):
@@ -151,24 +180,6 @@ def test_what_was_drawn_from_is_the_reshaped_distribution(lm):
     shaped = sampling.reshape(own_log_probs(lm, "To be", sample), **how)
     chosen = shaped.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
     assert np.allclose(sample.sampling_log_probs, chosen, atol=1e-4)
-
-
-def test_weights_laid_out_for_the_processor_give_the_same_logits(lm):
-    ids = torch.tensor(lm.encode(["To be, or not to be", "Who's there? Answer"]))
-    layer = lm.model.transformer.h[0].mlp.c_fc
-
-    def logits():
-        with torch.inference_mode():
-            return lm.model(ids).logits
-
-    plain = logits()
-    with decoding.laid_out(lm.model):
-        assert torch.allclose(logits(), plain, atol=1e-5)
-        assert ("forward" in vars(layer)) == decoding._has_onednn(lm.model)
-    with pytest.raises(KeyError), decoding.laid_out(lm.model):
-        raise KeyError  # an error inside leaves nothing behind
-    assert torch.equal(logits(), plain)
-    assert not any("forward" in vars(module) for module in lm.model.modules())
 
 
 def exact(model, temperature, top_k, top_p, horizon, length=3):

@@ -396,12 +396,14 @@ def test_a_disk_that_fills_up_leaves_the_earlier_model_as_it_was(
     small_disk(runs, 4_096)
     shutil.copytree(whole_run[0], runs, dirs_exist_ok=True)
     made = runs / "models" / DOMAIN / "model.safetensors"
-    old, usage = made.read_bytes(), shutil.disk_usage(runs)
-    (runs / "somebody else's").write_bytes(bytes(usage.free - 700_000))
-    there_was_room = usage._replace(free=10**9)  # when the run began
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: there_was_room)
+    old, usage = made.read_bytes(), shutil.disk_usage
+    (runs / "somebody else's").write_bytes(bytes(usage(runs).free - 700_000))
+    there_was_room = iter([usage(runs)._replace(free=10**9)])  # when the run began
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda path: next(there_was_room, None) or usage(path)
+    )
     monkeypatch.setattr(config, "SEED", 7)
-    with pytest.raises(Exception, match="No space left on device") as caught:
+    with pytest.raises(OSError, match="Make room and run again") as caught:
         finetune.adapt(DOMAIN)
     assert made.read_bytes() == old
     fault("fine-tuning on a disk that fills up on the way", caught.value)

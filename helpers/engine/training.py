@@ -11,6 +11,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -108,15 +109,23 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
     return usable[max(usable)] if usable else None
 
 
-def check_disk(folder: Path, model: torch.nn.Module) -> None:
-    """OSError that says how much room a run needs, before an hour is spent on it."""
+@contextmanager
+def enough_disk(folder: Path, model: torch.nn.Module):
+    """OSError that says how much room a run needs: before it, and if the disk fills."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Adam keeps two numbers for each weight; and the model is written at the end.
     need = weights * (3 * (KEPT + 1) + 1)
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    full = OSError(
+        errno.ENOSPC,
+        f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not so "
+        "much left. Make room and run again: it goes on from the last checkpoint.",
+    )
     if shutil.disk_usage(folder).free + there < need:
-        raise OSError(
-            errno.ENOSPC,
-            f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not "
-            "so much left. Make room and run again.",
-        )
+        raise full
+    try:
+        yield
+    except Exception as error:  # each library has its own name for a full disk
+        if shutil.disk_usage(folder).free < 3 * weights:  # less than one checkpoint
+            raise full from error
+        raise

@@ -32,58 +32,31 @@ from helpers import submission
 NOTEBOOKS = config.ROOT / "notebooks"
 RESTORE = "restore it, as by `git checkout notebooks`."
 BUSY = "Another run is at work in this folder: wait until it ends, or stop it."
-BAR = "{desc} |{bar:30}| {percentage:3.0f}%  {elapsed} elapsed, {remaining} to go"
+BAR = "{desc} |{bar:30}| cell {n} of {total}  {elapsed}"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
-class Progress:
-    """Times one notebook's cells, and moves the bar of the whole series on."""
-
-    def __init__(self, name: str, expected: list[float], bar: tqdm):
-        self.name, self.expected, self.bar = name, expected, bar
-        self.seconds: list[float] = []  # of each code cell that has ended
-        self.cell = 0  # the code cell at work, counted from 1
-        self.memory = 0.0  # GB, at most
-
-    def on_cell_execute(self, cell, cell_index):
-        self.started, due = time.time(), self.expected[self.cell]
-        self.cell += 1
-        about = f", {due:.0f} s" if due > 10 else ""
-        label = f"{self.name} cell {self.cell}/{len(self.expected)}{about}"
-        self.bar.set_description_str(f"{label:<44}")
-
-    def on_cell_executed(self, cell, cell_index, execute_reply):
-        # Sums of expected seconds can pass the total by a rounding error.
-        due = self.expected[len(self.seconds)]
-        self.bar.update(min(due, self.bar.total - self.bar.n))
-        self.seconds.append(round(time.time() - self.started, 1))
-        self.memory = peak_memory(self.client.km.provisioner.pid)
+class Stopped(RuntimeError):
+    """A notebook that did not come to its end; in one line, why."""
 
 
 def run(paths: list[Path], refresh: bool) -> dict:
-    """Execute notebooks in order under one bar; their seconds, memory and cell times.
+    """Execute notebooks in order under one bar of their code cells; what each took.
 
-    RuntimeError from the first cell that fails; what was executed is kept.
+    Stopped by the first cell that fails; what was executed is kept.
     """
     notebooks = {path: read(path) for path in paths}
-    last = files.read_json(config.submission() / "manifest.json")
-    expected = {p: expected_seconds(p.stem, nb, last) for p, nb in notebooks.items()}
-    total, report = sum(map(sum, expected.values())), {}
+    total, report = sum(len(code_cells(nb)) for nb in notebooks.values()), {}
     with tqdm(total=total, bar_format=BAR, file=sys.stdout, mininterval=1) as bar:
         for path, notebook in notebooks.items():
-            progress = Progress(path.stem, expected[path], bar)
+            bar.set_description_str(f"{path.stem:<26}")
             copy = config.runs() / "notebooks" / path.name
             target = copy  # a committed notebook stays as it was if a cell fails
             try:
-                execute(notebook, progress)
+                report[path.stem] = execute(path.stem, notebook, bar)
                 target = path if refresh else copy
             finally:
                 files.write_text(target, nbformat.writes(notebook) + "\n")
-            report[path.stem] = {
-                "seconds": round(sum(progress.seconds), 1),
-                "peak_memory_gb": progress.memory,
-                "cells": progress.seconds,
-            }
     return report
 
 
@@ -96,10 +69,11 @@ def read(path: Path):
         raise ValueError(f"{path.name} is damaged ({why}): {RESTORE}") from None
 
 
-def execute(notebook, progress: Progress) -> None:
+def execute(name: str, notebook, bar: tqdm) -> dict:
     """Execute one notebook in place, and leave what a reader of the page needs.
 
-    RuntimeError if a cell fails, or the kernel ends or does not start.
+    Returns its seconds and its peak memory. Stopped if a cell fails, or the kernel ends
+    or does not start.
     """
     client = NotebookClient(
         notebook,
@@ -109,63 +83,43 @@ def execute(notebook, progress: Progress) -> None:
         coalesce_streams=True,  # one print, sent in two pieces, is one output
         extra_arguments=["--log-level=40", "--InteractiveShell.colors=nocolor"],
         resources={"metadata": {"path": str(NOTEBOOKS)}},
-        on_cell_execute=progress.on_cell_execute,
-        on_cell_executed=progress.on_cell_executed,
     )
-    progress.client = client
+    started, number = time.time(), 0
     with tempfile.TemporaryFile("w+", errors="replace") as aside:
         try:
             with client.setup_kernel(stdout=aside, stderr=aside):
                 # Not client.execute, which takes Ctrl-C and SIGTERM for itself.
                 for index, cell in enumerate(notebook.cells):
-                    count = client.code_cells_executed + 1
-                    client.execute_cell(cell, index, execution_count=count)
+                    is_code = cell.cell_type == "code"
+                    number += is_code
+                    client.execute_cell(cell, index, execution_count=number)
+                    bar.update(is_code)
+                memory = peak_memory(client.km.provisioner.pid)
         except Exception as error:
             aside.seek(0)
             said = aside.read()  # by the kernel, and belonging to no cell
             error.add_note(said)
-            raise RuntimeError(why(error, progress, said)) from error
+            raise Stopped(f"{name}{why(error, number, said)}") from error
         finally:
             notebook.metadata.language_info = {"name": "python"}
             for cell in code_cells(notebook):
                 cell.outputs = [output for output in cell.outputs if shows(output)]
+    return {"seconds": round(time.time() - started, 1), "peak_memory_gb": memory}
 
 
-def why(error: Exception, progress: Progress, said: str) -> str:
-    """What stopped a notebook, in one line, and what to do, in the same or another."""
-    where = f"{progress.name}, cell {progress.cell}"
+def why(error: Exception, number: int, said: str) -> str:
+    """What stopped a notebook at its code cell `number`, and what to do."""
     if isinstance(error, CellExecutionError):
-        told = f"{error.ename}: {error.evalue}".splitlines()[0]
-        return f"{where}: {told}\n{terminal.REMEDY}"
-    if isinstance(error, DeadKernelError) and progress.cell:
-        used = ""
-        if sys.platform == "linux":
-            import resource  # not on Windows; on macOS, in another unit
-
-            peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-            used = f" (at most {peak / 1e6:.1f} GB were used)"
-        return (
-            f"{where}: the notebook's kernel died, most often for want of memory{used}."
-            f"\nClose other programs. {terminal.RESUME}"
-        )
+        return f", cell {number}: {error.ename}: {error.evalue}"
+    if isinstance(error, DeadKernelError) and number:
+        died = "the notebook's kernel died, most often for want of memory"
+        return f", cell {number}: {died}: close other programs."
     told = [files.first_line(error), *said.strip().splitlines()][-1]
-    return f"{progress.name}: no kernel starts ({told}): `pip install ipykernel`."
+    return f": no kernel starts ({told}): `pip install ipykernel`."
 
 
 def code_cells(notebook) -> list:
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
-def expected_seconds(name: str, notebook, last) -> list[float]:
-    """How long each code cell took in the run that the manifest `last` is of."""
-    cells = len(code_cells(notebook))
-    try:
-        known = [max(0.1, s) for s in last["notebooks"][name]["cells"]]
-        if last["profile"] == config.profile().name and len(known) == cells:
-            return known
-    except (KeyError, TypeError):  # no manifest, or a strange one
-        pass
-    return [1.0] * cells
 
 
 def peak_memory(pid: int) -> float:

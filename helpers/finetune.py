@@ -42,7 +42,8 @@ def training_arguments(
     """The hyperparameters of a run of `steps` optimiser steps, each with its reason.
 
     at_once: blocks per device in one pass; accumulation: passes per optimiser step;
-    changes: any TrainingArguments, which override those chosen here.
+    changes: any TrainingArguments, which override those chosen here. The rest are the
+    library's: fused AdamW, gradients clipped at a norm of 1.
     """
     chosen = dict(
         output_dir=str(folder),
@@ -55,13 +56,10 @@ def training_arguments(
         warmup_steps=max(1, steps // 20),  # Adam's first estimates are poor
         weight_decay=0.1,  # as in GPT-3 (Brown et al. 2020, appendix B)
         adam_beta2=0.95,  # the same; short memory suits short runs
-        max_grad_norm=1.0,  # one odd batch must not undo the rest
-        optim="adamw_torch_fused",  # one pass over the weights instead of a dozen
         bf16=fast_dtype() == torch.bfloat16,  # only where it is faster
         eval_strategy="steps",
         eval_steps=steps // EVALUATIONS,
         prediction_loss_only=True,  # the logits of all evaluations would fill memory
-        save_strategy="steps",
         save_steps=steps // EVALUATIONS,
         save_total_limit=training.KEPT,
         load_best_model_at_end=True,  # best on validation documents, not the last
@@ -72,9 +70,7 @@ def training_arguments(
         seed=config.SEED,
         use_cpu=not torch.cuda.is_available(),
         dataloader_pin_memory=torch.cuda.is_available(),
-        report_to="none",
-        disable_tqdm=True,  # ProgressCallback draws the bar
-        log_level="error",
+        disable_tqdm=True,  # Progress draws the bar
     )
     return TrainingArguments(**chosen | changes)
 
@@ -127,20 +123,21 @@ def adapt(domain: str) -> pd.DataFrame:
     checkpoints = config.runs() / "checkpoints" / domain
     processes = PartialState(cpu=not torch.cuda.is_available())
     waiting = f"Another process is fine-tuning on {domain}; waiting for it."
-    lock = files.lock(config.ROOT / "runs" / f".finetune-{domain}.lock", waiting)
-    with lock if processes.is_main_process else nullcontext():
+    lock = config.ROOT / "runs" / f".finetune-{domain}.lock"
+    first = processes.is_main_process
+    with files.lock(lock, waiting) if first else nullcontext():
         processes.wait_for_everyone()  # until the first of them has the lock
-        saved = folders.saved(folder)  # settings, history, …; None without a model
-        made_with = saved.get("settings", {}) if saved else {}
+        saved = folders.saved(folder) or {}  # settings, history, …
+        made_with = saved.get("settings", {})
+        if made_with and made_with != wanted and first:
+            differ = [key for key in wanted if made_with.get(key) != wanted[key]]
+            what = ", ".join(differ).replace("sha256", "corpus")
+            print(f"Training anew on {domain}: what was here has another {what}.")
         if made_with == wanted:
             history = saved["history"]
         else:
-            if saved and processes.is_main_process:
-                differ = [key for key in wanted if made_with.get(key) != wanted[key]]
-                what = ", ".join(differ).replace("sha256", "corpus")
-                print(f"Training anew on {domain}: what was here has another {what}.")
             history = _train(domain, folder, wanted, processes)
-        if processes.is_main_process:
+        if first:
             shutil.rmtree(checkpoints, ignore_errors=True)
     return pd.DataFrame(history)
 
@@ -149,7 +146,8 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     """Train, write the model to `folder`, and return the history."""
     started = time.time()
     checkpoints = config.runs() / "checkpoints" / domain
-    with processes.main_process_first():  # the others find what the first has fetched
+    with processes.main_process_first():  # the others find what the first has done
+        resume = training.last_checkpoint(checkpoints, wanted)
         lm = models.load("base")
         block = min(config.profile().block, lm.context_length)
         train = _blocks(domain, "train", lm, block)
@@ -160,13 +158,11 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     tokens = config.profile().train_tokens or len(train) * block
     # At least one step between evaluations.
     steps = max(EVALUATIONS, tokens // step_tokens)
-    with processes.main_process_first():
-        resume = training.last_checkpoint(checkpoints, wanted)
 
     set_seed(config.SEED)
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
-    progress = training.ProgressCallback(title, step_tokens, plots.loss_curve)
+    progress = training.Progress(title, step_tokens, plots.loss_curve)
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,
@@ -202,16 +198,14 @@ def _blocks(domain: str, split: str, lm: LanguageModel, block: int):
 
 def _shares(n_processes: int) -> tuple[int, int]:
     """Blocks per process in one pass, and passes per step. ValueError if uneven."""
-    profile = config.profile()
-    at_once = min(profile.micro_batch, profile.batch // n_processes)
-    together = at_once * n_processes
-    if not together or profile.batch % together:
+    batch = config.profile().batch
+    at_once = min(config.profile().micro_batch, batch // n_processes)
+    if not at_once or batch % (at_once * n_processes):
         raise ValueError(
-            f"A batch of {profile.batch} blocks cannot be shared evenly among "
-            f"{n_processes} processes, {at_once} at once: use fewer processes, "
-            "or change the profile's batch."
+            f"A batch of {batch} blocks cannot be shared evenly among {n_processes} "
+            f"processes, {at_once} at once: use fewer, or change the profile's batch."
         )
-    return at_once, profile.batch // together
+    return at_once, batch // (at_once * n_processes)
 
 
 def load_or_train_all() -> dict[str, LanguageModel]:

@@ -60,14 +60,12 @@ def windows(index: int, ids: list[int], width: int) -> Iterator[Window]:
 
 def batches(sorted_windows: list[Window], batch_tokens: int) -> Iterator[list[Window]]:
     """Groups of windows, longest first, of at most `batch_tokens` or one longer one."""
-    group = []
-    for window in sorted_windows:
-        if group and len(group[0].ids) * (len(group) + 1) > batch_tokens:
-            yield group
-            group = []
-        group.append(window)
-    if group:
-        yield group
+    done = 0
+    while done < len(sorted_windows):
+        longest = len(sorted_windows[done].ids)
+        size = max(1, batch_tokens // longest)
+        yield sorted_windows[done : done + size]
+        done += size
 
 
 @torch.inference_mode()

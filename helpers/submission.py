@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
 from pathlib import Path
 
@@ -25,12 +26,9 @@ MEASURES = {
     "nats_per_token": ("log-likelihood per token", "nats per token"),
     "bits_per_byte": ("bits per byte", "bits; lower is likelier"),
 }
-# What a terminal might obey, or cannot print, and the sign that is shown for it.
-SHOWN = dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000)], "�")
-SHOWN |= {code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\n\t"}
-SHOWN[0x7F] = "␡"
-# In JSON they are escaped, and so is what some readers of lines take for a line's end.
-ESCAPED = {code: f"\\u{code:04x}" for code in (*SHOWN, 0x2028, 0x2029)}
+# What a terminal might obey, or cannot print.
+CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+ODD = "missing, changed since, or of no run"
 
 
 def write_scores(scores: pd.DataFrame, path: Path | None = None) -> Path:
@@ -69,36 +67,22 @@ def read_scores(path: Path | None = None) -> pd.DataFrame:
 def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
     """The scores with `nats_per_token` and `bits_per_byte` (−log₂ p per UTF-8 byte).
 
-    ValueError naming the column that is missing, or the column and row whose value
-    cannot be right.
+    ValueError naming the column that is missing, or the row that cannot be right.
     """
     missing = [column for column in SCORE_COLUMNS if column not in scores]
-    if missing:
-        raise ValueError(f"A table of scores needs the column(s) {', '.join(missing)}.")
-    if scores.empty:
-        raise ValueError("The table of scores has no rows.")
-    for column in NUMBERS:
-        number = pd.to_numeric(scores[column], errors="coerce")
-        _check(scores[column], np.isfinite(number), "a finite number")
-        scores = scores.assign(**{column: number})
-    known = scores.model.isin(config.MODELS)
-    _check(scores.model, known, f"one of {', '.join(config.MODELS)}")
-    for column in ("n_bytes", "n_tokens"):
-        _check(scores[column], scores[column] > 0, "a text's length")
-    return scores.assign(
-        nats_per_token=scores.log_likelihood / scores.n_tokens,
-        bits_per_byte=-scores.log_likelihood / math.log(2) / scores.n_bytes,
-    )
-
-
-def _check(values: pd.Series, good: pd.Series, wanted: str) -> None:
-    """ValueError naming the first value of a column that is not good."""
+    if missing or scores.empty:
+        raise ValueError(f"The table of scores has no {', '.join(missing) or 'rows'}.")
+    numbers = scores[list(NUMBERS)].apply(pd.to_numeric, errors="coerce")
+    good = np.isfinite(numbers).all(axis=1) & scores.model.isin(config.MODELS)
+    good &= (numbers[["n_bytes", "n_tokens"]] > 0).all(axis=1)
     if not good.all():
-        row = int((~good).to_numpy().argmax())
-        value = values.tolist()[row]
-        raise ValueError(
-            f"Column {values.name}, row {row}: {value!r:.60} is not {wanted}."
-        )
+        row = int(good.to_numpy().argmin())
+        raise ValueError(f"Row {row} is no score: {scores.iloc[row].to_dict()}.")
+    return scores.assign(
+        **numbers,
+        nats_per_token=numbers.log_likelihood / numbers.n_tokens,
+        bits_per_byte=-numbers.log_likelihood / math.log(2) / numbers.n_bytes,
+    )
 
 
 def update_json(name: str, **facts) -> Path:
@@ -109,8 +93,9 @@ def update_json(name: str, **facts) -> Path:
     """
     path = config.submission() / name
     with _locked():
-        old, maker = _object(path), _listed().get(name, {}).get("run")
-        if old and maker not in (None, run()):
+        old = files.read_json(path) or {}
+        maker = _facts()["files"].get(name, {}).get("run", run())
+        if old and maker != run():
             print(f"{name} was of another run ({maker}) and is begun anew.")
             old = {}
         files.write_text(path, _json(old | facts, indent=1) + "\n")
@@ -123,21 +108,21 @@ def manifest() -> dict:
     return files.read_json(config.submission() / "manifest.json", remedy) or {}
 
 
+def _facts() -> dict:
+    """What the manifest says, as far as it is whole; `files` is in it in any case."""
+    found = files.read_json(config.submission() / "manifest.json") or {}
+    return found | {"files": found.get("files", {})}
+
+
 def _locked():
     """The lock under which a JSON file is read, changed and written."""
     waiting = "Another process is writing into submission/; waiting for it."
     return files.lock(config.ROOT / "runs" / ".update.lock", waiting)
 
 
-def _object(path: Path) -> dict:
-    """What a JSON file holds; nothing if it is missing, damaged, or no object."""
-    found = files.read_json(path)
-    return found if isinstance(found, dict) else {}
-
-
 def _json(value, indent: int | None = None) -> str:
     plain = json.loads(json.dumps(value, default=float), parse_constant=lambda _: None)
-    return json.dumps(plain, indent=indent, ensure_ascii=False).translate(ESCAPED)
+    return json.dumps(plain, indent=indent)
 
 
 def record(path: Path) -> Path:
@@ -146,18 +131,13 @@ def record(path: Path) -> Path:
     What lies elsewhere is not listed. Returns `path`.
     """
     target = config.submission() / "manifest.json"
-    if path != target and path.is_relative_to(target.parent):
-        name, maker = path.relative_to(target.parent).as_posix(), run()
+    if path != target and path.parent == target.parent:
         with _locked():
-            listed = _listed() | {name: {"sha256": files.digest(path), "run": maker}}
-            facts = _object(target) | {"files": listed}
+            facts = _facts()
+            listed = {"sha256": files.digest(path), "run": run()}
+            facts["files"][path.name] = listed
             files.write_text(target, _json(facts, indent=1) + "\n")
     return path
-
-
-def _listed() -> dict:
-    """What the manifest lists: name → `sha256`, `run`."""
-    return _object(config.submission() / "manifest.json").get("files") or {}
 
 
 def run() -> str:
@@ -174,20 +154,13 @@ def mixed(rewritten: str = "") -> str:
     A file that is about to be `rewritten` does not count. "" also where no run has
     listed its files.
     """
-    folder, listed, groups = config.submission(), _listed(), {}
+    folder, listed, groups = config.submission(), _facts()["files"], {}
     there = {path.name for path in folder.glob("[!.]*") if path.is_file()}
     for name in sorted({*listed, *there} - {"manifest.json", rewritten}):
-        if name not in listed:
-            said = "in no run's list"
-        elif not (folder / name).exists():
-            said = "missing"
-        elif files.digest(folder / name) != listed[name]["sha256"]:
-            said = "changed since"
-        else:
-            said = listed[name]["run"]
-        groups.setdefault(said, []).append(name)
-    runs = {facts["run"] for facts in listed.values()}
-    if not listed or (len(groups) < 2 and groups.keys() <= runs):
+        facts = listed.get(name, {})
+        whole = name in there and files.digest(folder / name) == facts.get("sha256")
+        groups.setdefault(facts["run"] if whole else ODD, []).append(name)
+    if not listed or (len(groups) < 2 and ODD not in groups):
         return ""
     said = [
         f"{textwrap.shorten(', '.join(names), 80, placeholder=' …')}: {what}"
@@ -203,12 +176,12 @@ def mixed(rewritten: str = "") -> str:
 def wrapped(text: str) -> str:
     """`text` with its long lines broken between words; a verse stays a verse.
 
-    Control characters are shown by signs (ESC as ␛), and never sent to a terminal.
+    Control characters are shown as �, and never sent to a terminal.
     """
     unbroken = {"break_long_words": False, "break_on_hyphens": False}
     lines = [
         textwrap.fill(line, 88, replace_whitespace=False, **unbroken)
-        for line in text.translate(SHOWN).split("\n")
+        for line in CONTROLS.sub("�", text).split("\n")
     ]
     return "\n".join(lines)
 
@@ -225,7 +198,7 @@ def write_samples(samples: list[dict]) -> Path:
     for sample in samples:
         settings = ", ".join(f"{k}={v}" for k, v in sample["settings"].items())
         made_by = f"model {sample['model']} (base {sample['base']})"
-        head = f"{made_by} · {settings} · seed {sample['seed']}".translate(SHOWN)
+        head = wrapped(f"{made_by} · {settings} · seed {sample['seed']}")
         text = wrapped(f"[{sample['prompt']}]{sample['text']}")
         readable.append(f"{'=' * 88}\n{head}\n{'-' * 88}\n{text}\n")
     record(files.write_text(folder / "samples.txt", "\n".join(readable)))

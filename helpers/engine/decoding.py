@@ -2,19 +2,16 @@
 
 Measured with GPT-2 124M in float32 on two cores: the cache makes a step's cost
 independent of what came before; one batch of 8 prompts draws four times as many tokens
-a second as 8 prompts one by one; weights laid out for oneDNN bring 1.4 to 1.75 times
-more at 8 and 32 prompts, and nothing at 1 (benchmarks/README.md).
+a second as 8 prompts one by one (benchmarks/README.md).
 """
 
 from __future__ import annotations
 
 import copy
-from contextlib import contextmanager
 
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from transformers import DynamicCache
-from transformers.pytorch_utils import Conv1D
 
 
 class Plain:
@@ -24,20 +21,14 @@ class Plain:
     """
 
     def __init__(self, model, sequences: list[list[int]], padding: int):
-        self.model, self.sequences, self.padding = model, sequences, padding
+        self.model, self.sequences = model, sequences  # one at a time: nothing to pad
         self.logits = self._after(sequences)
 
     def _after(self, sequences: list[list[int]]) -> torch.Tensor:
         """The logits of what comes next, (sequences, vocabulary)."""
-        found = []
-        for start in range(0, len(sequences), 64):  # more at once would fill memory
-            rows = [torch.tensor(ids) for ids in sequences[start : start + 64]]
-            # Padded on the right, where a causal model never looks: no mask is needed.
-            ids = pad_sequence(rows, batch_first=True, padding_value=self.padding)
-            logits = self.model(ids.to(self.model.device), use_cache=False).logits
-            last = torch.tensor([len(row) - 1 for row in rows])
-            found.append(logits[torch.arange(len(rows)), last].float())
-        return torch.cat(found)
+        read = [torch.tensor([ids], device=self.model.device) for ids in sequences]
+        found = [self.model(ids, use_cache=False).logits[0, -1] for ids in read]
+        return torch.stack(found).float()
 
     def advance(self, token: torch.Tensor, rows: list[int]) -> None:
         """Append to each sequence in `rows` its `token` (rows,); drop the others."""
@@ -60,13 +51,11 @@ class Batch:
     """
 
     def __init__(self, model, sequences: list[list[int]], padding: int):
-        longest = max(len(ids) for ids in sequences)
-        ids = torch.full((len(sequences), longest), padding)  # (rows, longest)
-        mask = torch.zeros_like(ids)  # 1: a token; 0: padding
-        for row, tokens in enumerate(sequences):
-            # Padded on the left, so that all go on from the same place.
-            ids[row, longest - len(tokens) :] = torch.tensor(tokens)
-            mask[row, longest - len(tokens) :] = 1
+        # Padded on the left, so that all go on from the same place.
+        left = {"batch_first": True, "padding_side": "left"}
+        rows = [torch.tensor(ids) for ids in sequences]
+        ids = pad_sequence(rows, padding_value=padding, **left)  # (rows, longest)
+        mask = pad_sequence([torch.ones_like(row) for row in rows], **left)  # 0: padded
         self.model = model
         self.mask = mask.to(model.device)
         self.cache = DynamicCache()
@@ -129,48 +118,3 @@ def cache_agrees(model, padding: int, tokens: int) -> bool:
             return False
         found.append(torch.stack([ahead[:, 0], read, batch.logits]).log_softmax(-1))
     return bool((found[0] - found[1]).abs().max() < 2e-3)
-
-
-@contextmanager
-def laid_out(model):
-    """Within this, weights lie as oneDNN's products want them (x86 CPUs only).
-
-    A step multiplies a few rows by all the weights there are, and fetching those is
-    most of its time. Laid out beforehand, they are fetched about twice as fast. It
-    takes a copy of them while it lasts.
-    """
-    matrices = []
-    if _has_onednn(model):
-        kinds = (torch.nn.Linear, Conv1D)  # not what inherits from them, and differs
-        matrices = [m for m in model.modules() if type(m) in kinds]
-    try:
-        for module in matrices:
-            module.forward = _onednn_forward(module)
-        yield
-    finally:
-        for module in matrices:
-            module.__dict__.pop("forward", None)
-
-
-def _has_onednn(model) -> bool:
-    """Whether PyTorch has oneDNN's operators for this model's device."""
-    on_x86 = torch.backends.cpu.get_cpu_capability().startswith("AVX")
-    has_operator = hasattr(torch.ops.mkldnn, "_linear_pointwise")
-    return model.device.type == "cpu" and on_x86 and has_operator
-
-
-def _onednn_forward(module):
-    """A layer's x → x @ weight.T + bias, on a copy of its weight laid out for 8 rows.
-
-    These two operators are what torch.compile turns a linear layer into; PyTorch has
-    no other way to them.
-    """
-    weight = module.weight.detach()  # (outputs, inputs), in a Conv1D (inputs, outputs)
-    weight = weight.T if isinstance(module, Conv1D) else weight
-    laid = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 8)
-    bias = module.bias
-
-    def forward(x):
-        return torch.ops.mkldnn._linear_pointwise(x, laid, bias, "none", [], "")
-
-    return forward

@@ -5,8 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -19,16 +18,11 @@ def atomic(path: Path):
     So a reader finds the old file or the new one, never a part of one. OSError naming
     `path` if the disk is full or may not be written to.
     """
-    path, temporary = Path(path), None
+    path = Path(path)
+    temporary = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=".unfinished-", suffix=path.suffix, dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
         yield temporary
-        temporary.chmod(0o644)  # mkstemp makes files only their owner can read
         os.replace(temporary, path)
     except OSError as error:
         name = f"{path.parent.name}/{path.name}"
@@ -37,8 +31,8 @@ def atomic(path: Path):
             f"{name} cannot be written ({error.strerror}); what was there is unchanged",
         ) from None
     finally:
-        if temporary:
-            temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it may be gone, or its folder may only be read
+            temporary.unlink()
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -72,26 +66,25 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(data, "sha256").hexdigest()
 
 
-@contextmanager
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes in each file of a folder: enough to tell a whole one from one cut off."""
+    return {p.name: p.stat().st_size for p in sorted(folder.iterdir()) if p.is_file()}
+
+
 def lock(path: Path, message: str, wait: bool = True):
-    """Hold the lock file `path`; a process that ends, however, gives its locks back.
+    """Take the lock file `path`, to be used in a `with`, which gives it back.
 
     If another process holds it, print `message` and wait; or, with `wait=False`,
-    BlockingIOError with `message`.
+    BlockingIOError with `message`. A process that ends, however, gives its locks back.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(path)
     try:
-        held.acquire(timeout=0)
+        return held.acquire(timeout=0)
     except Timeout:
         if not wait:
             raise BlockingIOError(message) from None
-        print(message, flush=True)
-        held.acquire()
-    try:
-        yield
-    finally:
-        held.release()
+    print(message, flush=True)
+    return held.acquire()
 
 
 def first_line(error: BaseException) -> str:

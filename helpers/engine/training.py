@@ -1,7 +1,7 @@
 """What a fine-tuning run needs beside its lesson: progress, and going on after a stop.
 
-Trainer writes a checkpoint file by file. One that was cut off half-way, or damaged
-since, must not be loaded, so the last thing written into each is a list of its files.
+Trainer writes a checkpoint file by file. One that was cut off half-way must not be
+loaded, so the last thing written into each is a list of its files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import errno
 import json
 import math
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,61 +18,54 @@ import pandas as pd
 import torch
 from IPython import get_ipython
 from IPython.display import display
-from tqdm.auto import tqdm
-from transformers import TrainerCallback
+from transformers.trainer_callback import ProgressCallback
 
-from helpers.engine.files import digest, read_json, write_text
+from helpers.engine.files import read_json, sizes, write_text
 
 KEPT = 2  # checkpoints at once: if the newest is cut off, there is one before it
-MARK = "whole.json"  # the digests of a checkpoint's files, and the last that is written
+MARK = "whole.json"  # the sizes of a checkpoint's files, and the last that is written
+SPLITS = {"loss": "training", "eval_loss": "validation"}  # as Trainer logs them
 
 
-class ProgressCallback(TrainerCallback):
-    """A bar with tokens per second, a loss curve that redraws, a stop if it breaks.
+class Progress(ProgressCallback):
+    """Trainer's bar, a loss curve that redraws, a stop if the loss breaks.
 
     draw: makes a figure of a history (columns tokens, loss, split), for notebooks.
     """
 
     def __init__(self, title: str, tokens_per_step: int, draw: Callable):
+        super().__init__()
         self.title, self.tokens_per_step, self.draw = title, tokens_per_step, draw
         self.history: list[dict] = []
-        self.picture, self.bar = None, tqdm(disable=True)  # until training begins
+        self.picture = None  # until training begins, in a notebook
 
     def on_train_begin(self, args, state, control, **_):
-        self.start, self.first = time.time(), state.global_step
-        shown = state.is_world_process_zero
-        if self.first and shown:
-            print(f"Resuming from step {self.first} of {state.max_steps}.")
-        look = {"desc": self.title, "leave": False, "disable": not shown}
-        self.bar = tqdm(total=state.max_steps, initial=self.first, **look)
-        if shown and getattr(get_ipython(), "kernel", None):  # in a notebook
-            self.picture = display({"text/plain": ""}, raw=True, display_id=True)
+        super().on_train_begin(args, state, control)
+        if state.is_world_process_zero:
+            self.training_bar.set_description_str(self.title)
+            if state.global_step:
+                print(f"Resuming from step {state.global_step} of {state.max_steps}.")
+            if getattr(get_ipython(), "kernel", None):
+                self.picture = display({"text/plain": ""}, raw=True, display_id=True)
 
-    def on_step_end(self, args, state, control, **_):
-        tokens = (state.global_step - self.first) * self.tokens_per_step
-        rate = tokens / (time.time() - self.start)
-        self.bar.update(1)
-        self.bar.set_postfix_str(f"{rate:,.0f} tokens/s")
-
-    def on_log(self, args, state, control, logs, **_):
-        loss = logs.get("loss", logs.get("eval_loss"))
-        if loss is None:
-            return
+    def on_log(self, args, state, control, **_):
+        # Trainer's own log holds, after resuming, what came before as well.
+        self.history = [
+            {
+                "tokens": log["step"] * self.tokens_per_step,
+                "loss": log[name],
+                "split": SPLITS[name],
+            }
+            for log in state.log_history
+            for name in SPLITS
+            if name in log
+        ]
+        loss = self.history[-1]["loss"]
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"The loss is {loss} at step {state.global_step}: "
                 "try a lower learning rate."
             )
-        # Trainer's own log holds, after resuming, what came before as well.
-        logs = [log for log in state.log_history if {"loss", "eval_loss"} & log.keys()]
-        self.history = [
-            {
-                "tokens": log["step"] * self.tokens_per_step,
-                "loss": log.get("loss", log.get("eval_loss")),
-                "split": "training" if "loss" in log else "validation",
-            }
-            for log in logs
-        ]
         if self.picture:
             self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
 
@@ -81,12 +73,14 @@ class ProgressCallback(TrainerCallback):
         args.distributed_state.wait_for_everyone()  # each process writes a file
         if state.is_world_process_zero:
             checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_text(checkpoint / MARK, json.dumps(_digests(checkpoint)))
+            write_text(checkpoint / MARK, json.dumps(sizes(checkpoint)))
 
     def close(self):
-        self.bar.close()  # else an error's words would stand behind it
+        if self.training_bar:  # else an error's words would stand behind it
+            self.training_bar.close()
 
     def on_train_end(self, args, state, control, **_):
+        super().on_train_end(args, state, control)
         if self.picture:  # the notebook draws the finished curve itself
             self.picture.update({"text/plain": ""}, raw=True)
 
@@ -103,7 +97,8 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
         write_text(made_with, json.dumps(wanted))
     usable = {}
     for checkpoint in folder.glob("checkpoint-*"):
-        if read_json(checkpoint / MARK) != _digests(checkpoint):
+        listed = read_json(checkpoint / MARK)
+        if not listed or not listed.items() <= sizes(checkpoint).items():
             print(f"{checkpoint.name} is not whole and is passed over.")
             shutil.rmtree(checkpoint)
             continue
@@ -112,10 +107,6 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
         if not callbacks["TrainerControl"]["args"]["should_training_stop"]:
             usable[state["global_step"]] = str(checkpoint)
     return usable[max(usable)] if usable else None
-
-
-def _digests(checkpoint: Path) -> dict[str, str]:
-    return {p.name: digest(p) for p in checkpoint.iterdir() if p.name != MARK}
 
 
 @contextmanager

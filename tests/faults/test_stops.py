@@ -1,7 +1,6 @@
 """What stops a run, and what the terminal then says: three lines, and no more."""
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -70,10 +69,6 @@ def project(tmp_path):
 
 CELLS = {
     "raises an error": ("raise ValueError('one\\ntwo')", "ValueError: one"),
-    "raises an error in colours": (
-        "raise OSError('\\x1b[31mred\\x1b[0m')",
-        "OSError: red",
-    ),
     "raises an error without words": ("raise RuntimeError", "RuntimeError: "),
     "raises an error of a thousand letters": (
         "raise KeyError('a' * 1_000)",
@@ -89,14 +84,14 @@ def test_an_error_in_a_cell_is_said_in_three_lines(what, project, fault):
     project.write("print(1)", code, "print(3)")
     status, said = project.run()
     assert status == 1 and len(said) == 3, said
-    assert said[0].startswith(f"01_first, cell 2: {words}") and len(said[0]) <= 300
-    assert said[1] == terminal.REMEDY and said[2] == REPORT
+    start = f"Stopped: 01_first, cell 2: {words}"
+    assert said[0].startswith(start) and len(said[0]) <= 300
+    assert said[1:] == [terminal.AGAIN, REPORT]
     assert "CellExecutionError" in project.report()
     executed = project.folder / "runs" / "smoke" / "notebooks" / "01_first.ipynb"
     cells = nbformat.read(executed, as_version=4).cells
     assert cells[0].outputs[0].text == "1\n" and not cells[2].outputs
-    if "colours" not in what:  # they were the reader's own
-        assert "\\u001b" not in executed.read_text(encoding="utf-8")
+    assert "\\u001b" not in executed.read_text(encoding="utf-8")
     assert ESCAPE not in project.report() + "".join(said)
     fault(f"a notebook's cell that {what}", said[0][:120])
 
@@ -106,12 +101,9 @@ def test_a_kernel_killed_for_memory_is_named_so(project, fault):
     project.write("print(1)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     status, said = project.run()
     assert status == 1 and len(said) == 3, said
-    assert said[0].startswith(
-        "01_first, cell 2: the notebook's kernel died, most often"
-    )
-    if sys.platform == "linux":
-        assert re.search(r"at most \d+\.\d GB were used", said[0])
-    assert terminal.RESUME in said[1] and said[2] == REPORT
+    died = "Stopped: 01_first, cell 2: the notebook's kernel died, most often for want"
+    assert said[0].startswith(died) and said[0].endswith("close other programs.")
+    assert said[1:] == [terminal.AGAIN, REPORT]
     fault("a notebook's kernel killed for memory", said[0])
 
 
@@ -127,8 +119,9 @@ def test_a_kernel_that_does_not_start(what, project, tmp_path, fault):
     (tmp_path / "ipykernel_launcher.py").write_text(code)
     project.write("print(1)")
     status, said = project.run(PYTHONPATH=str(tmp_path))
-    assert status == 1 and len(said) == 2 and said[1] == REPORT, said
-    assert said[0].startswith("01_first: no kernel starts (") and words in said[0]
+    assert status == 1 and said[1:] == [terminal.AGAIN, REPORT], said
+    start = "Stopped: 01_first: no kernel starts ("
+    assert said[0].startswith(start) and words in said[0]
     assert said[0].endswith("`pip install ipykernel`.")
     fault(f"an ipykernel that {what}", said[0])
 
@@ -136,7 +129,7 @@ def test_a_kernel_that_does_not_start(what, project, tmp_path, fault):
 def test_a_kernel_that_is_not_installed(project, fault):
     project.write("print(1)", kernel="nonesuch")
     status, said = project.run()
-    assert status == 1 and len(said) == 2 and said[1] == REPORT, said
+    assert status == 1 and said[1:] == [terminal.AGAIN, REPORT], said
     assert "no kernel starts (No such kernel named nonesuch)" in said[0]
     fault("a notebook whose kernel is not installed", said[0])
 
@@ -154,43 +147,33 @@ NOTEBOOKS = {
 def test_a_damaged_notebook_is_named(what, project, fault):
     (project.notebooks / "01_first.ipynb").write_bytes(NOTEBOOKS[what])
     status, said = project.run()
-    assert status == 1 and len(said) == 1 and len(said[0]) <= 300, said
-    assert said[0].startswith("01_first.ipynb is damaged (")
+    assert status == 1 and len(said) == 3 and len(said[0]) <= 300, said
+    assert said[0].startswith("ValueError: 01_first.ipynb is damaged (")
     assert said[0].endswith("restore it, as by `git checkout notebooks`.")
     fault(f"a notebook {what}", said[0])
 
 
-MANIFESTS = {
-    "empty": "",
-    "with merge marks": "<<<<<<< HEAD\n{}\n",
-    "without times": '{"profile": "smoke", "notebooks": null}',
-    "with other times": (
-        '{"profile": "smoke", "notebooks": {"01_first": {"cells": [null]}}}'
-    ),
-}
-
-
-@pytest.mark.parametrize("how", MANIFESTS)
-def test_a_manifest_stops_no_run_for_the_sake_of_a_bar(how, project, fault):
+@pytest.mark.parametrize("text", ["", "<<<<<<< HEAD\n{}\n"], ids=["empty", "marks"])
+def test_a_damaged_manifest_stops_no_run(text, project, fault):
     manifest = project.folder / "runs" / "smoke" / "submission" / "manifest.json"
     manifest.parent.mkdir(parents=True)
-    manifest.write_text(MANIFESTS[how])
-    project.write("open('ran', 'w').close()")
-    project.run()
-    assert (project.notebooks / "ran").exists(), project.said()
-    fault(f"a manifest.json {how} when a run begins", "the run goes on")
+    manifest.write_text(text)
+    project.write("print(1)")
+    assert project.run() == (0, [])
+    fault(f"a manifest.json of {text!r} when a run begins", "the run goes on")
 
 
 # ---- signals
 
 WAIT = "open('started', 'w').close(); import time; time.sleep(100)"
 SIGNALS = {
-    "Ctrl-C": (["SIGINT"], 130, "Stopped by Ctrl-C."),
-    "two Ctrl-Cs": (["SIGINT", "SIGINT"], 130, "Stopped by Ctrl-C."),
-    "SIGTERM": (["SIGTERM"], 143, "Stopped by SIGTERM."),
-    "SIGTERM, then Ctrl-C": (["SIGTERM", "SIGINT"], None, "Stopped by "),
-    "SIGKILL": (["SIGKILL"], -9, None),
+    "Ctrl-C": (["SIGINT"], 130),
+    "two Ctrl-Cs": (["SIGINT", "SIGINT"], 130),
+    "SIGTERM": (["SIGTERM"], 130),
+    "SIGTERM, then Ctrl-C": (["SIGTERM", "SIGINT"], 130),
+    "SIGKILL": (["SIGKILL"], -9),
 }
+STOPPED = ["Stopped by a signal.", terminal.AGAIN, REPORT]
 
 
 def wait_until(condition, seconds=60):
@@ -203,7 +186,7 @@ def wait_until(condition, seconds=60):
 @only_posix
 @pytest.mark.parametrize("what", SIGNALS)
 def test_a_signal_ends_the_run_and_its_kernel(what, project, fault):
-    signals, status, words = SIGNALS[what]
+    signals, status = SIGNALS[what]
     project.write("print(1)", WAIT)
     running = project.start()
     wait_until((project.notebooks / "started").exists)
@@ -217,26 +200,25 @@ def test_a_signal_ends_the_run_and_its_kernel(what, project, fault):
     psutil.wait_procs(kernels, timeout=20)
     assert not [k for k in kernels if k.is_running() and k.status() != "zombie"]
     said = project.said()
-    if words is None:
-        assert running.returncode == status and said == []
-        said = ["nothing is said, and the kernel ends by itself"]
+    assert running.returncode == status
+    if status == 130:
+        assert said == STOPPED and "KeyboardInterrupt" in project.report()
     else:
-        assert running.returncode in ([status] if status else [130, 143])
-        assert said[0].startswith(words) and said[1:] == [terminal.RESUME, REPORT]
-        assert "KeyboardInterrupt" in project.report()
+        assert said == []
+        said = ["nothing is said, and the kernel ends by itself"]
     fault(f"{what} while a notebook is at work", said[0])
 
 
 @only_posix
-@pytest.mark.parametrize("name, status", [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_while_fine_tuning_imports_torch(name, status, project, fault):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_while_fine_tuning_imports_torch(name, project, fault):
     (project.folder / "torch.py").write_text(WAIT)
     running = project.start("helpers.finetune", "neurips")
     wait_until((project.folder / "started").exists)
     running.send_signal(getattr(signal, name))
-    assert running.wait(60) == status
+    assert running.wait(60) == 130
     said = project.said()
-    assert said[1:] == [terminal.RESUME, REPORT] and "Stopped by" in said[0]
+    assert said == STOPPED
     fault(f"{name} while torch is imported", said[0])
 
 
@@ -244,9 +226,12 @@ def test_a_signal_while_fine_tuning_imports_torch(name, status, project, fault):
 def test_a_signal_while_it_learns(project, fault):
     """What is said stands on lines of its own, and the next run goes on."""
     module = project.folder / "helpers" / "engine" / "training.py"
-    code, step = module.read_text(encoding="utf-8"), "self.bar.update(1)"
+    code, step = (
+        module.read_text(encoding="utf-8"),
+        'loss = self.history[-1]["loss"]',
+    )
     assert step in code
-    slowly = code.replace(step, f"{step}; time.sleep(0.2)")
+    slowly = code.replace(step, f"{step}; __import__('time').sleep(0.2)")
     module.write_text(slowly, encoding="utf-8")
     running = project.start("helpers.finetune", "neurips")
     checkpoints = project.folder / "runs" / "smoke" / "checkpoints" / "neurips"
@@ -254,7 +239,7 @@ def test_a_signal_while_it_learns(project, fault):
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
     said = project.said()  # of the bar, each state is a line
-    assert said[-3:] == ["Stopped by Ctrl-C.", terminal.RESUME, REPORT]
+    assert said[-3:] == STOPPED
     assert project.run("helpers.finetune", "neurips")[0] == 0
     assert "Resuming from step" in (project.folder / "out").read_text(encoding="utf-8")
     fault("Ctrl-C while fine-tuning", "; ".join(said[-3:]))
@@ -266,9 +251,9 @@ MODULES = {"the series": ["helpers"], "fine-tuning": ["helpers.finetune", "neuri
 
 
 @pytest.mark.parametrize("what", MODULES)
-def test_a_profile_that_does_not_exist_is_said_in_one_line(what, project, fault):
+def test_a_profile_that_does_not_exist_is_named(what, project, fault):
     status, said = project.run(*MODULES[what], AR_PROFILE="nonesuch")
-    assert status == 1 and len(said) == 1 and "is not a profile; choose" in said[0]
+    assert status == 1 and len(said) == 3 and "is not a profile; choose" in said[0]
     fault(f"{what} with AR_PROFILE=nonesuch", said[0])
 
 
@@ -311,7 +296,7 @@ def test_what_a_library_raises_is_said_in_three_lines(what, project, fault):
     (project.folder / "stop.py").write_text(GUARDED.format(code=code))
     status, said = project.run("stop")
     assert status == 1 and said[0].startswith(words), said
-    assert said[1:] == [terminal.REMEDY, REPORT]
+    assert said[1:] == [terminal.AGAIN, REPORT]
     assert "Traceback (most recent call last)" in project.report()
     fault(what, said[0])
 

@@ -50,6 +50,7 @@ def set_environment(home: Path) -> None:
         "TESTS_HOME": str(home),
         "AR_PROFILE": "smoke",
         "HF_HUB_OFFLINE": "1",
+        "OWN_HF_HOME": os.environ.get("HF_HOME", ""),  # where GPT-2 may be kept
         "HF_HOME": str(home / "huggingface"),
         "MPLCONFIGDIR": str(home / "matplotlib"),
         "IPYTHONDIR": str(home / "ipython"),

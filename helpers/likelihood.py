@@ -155,18 +155,19 @@ def score(
     values = score_ids(lm, encoded(lm, both, condition_on), batch_tokens, progress)
     for i, before in enumerate(beginnings):
         if before:
-            values[i] = values[i][_before(lm, before, both[i], f"given[{i}]") :]
+            count = _reaching(lm, before, both[i], f"given[{i}]")
+            values[i] = values[i][max(0, len(values[i]) - count) :]
     table = _table(values, [len(text.encode("utf-8")) for text in texts])
     table.insert(0, "n_chars", [len(text) for text in texts])
     return table
 
 
-def _before(lm: LanguageModel, before: str, both: str, name: str) -> int:
-    """How many tokens of a text end within its beginning."""
+def _reaching(lm: LanguageModel, before: str, both: str, name: str) -> int:
+    """How many tokens reach into the text that follows `before` in `both`."""
     ends = lm.ends(both)
     if len(before) not in ends:
         print(f"{name} ends inside a token ({before[-9:]!r}); it counts as the text's.")
-    return sum(end <= len(before) for end in ends)
+    return sum(end > len(before) for end in ends)
 
 
 def _table(values: list[np.ndarray], n_bytes: list[int]) -> pd.DataFrame:

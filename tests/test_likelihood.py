@@ -46,6 +46,17 @@ def test_agrees_with_transformers(lm):
     assert scored.n_bytes.tolist() == scored.n_tokens.tolist() == n_bytes
 
 
+def test_given_with_the_first_token_left_out_takes_no_token_of_the_text(lm):
+    whole = likelihood.token_log_probs(lm, "abcd", condition_on="first_token")
+    for cut in (1, 2, 3):
+        after = likelihood.score(
+            lm, ["abcd"[cut:]], given=["abcd"[:cut]], condition_on="first_token"
+        )
+        assert after.n_tokens[0] == 4 - cut
+        expected = whole.log_prob[cut - 1 :].sum()
+        assert after.log_likelihood[0] == pytest.approx(expected, abs=1e-4)
+
+
 def test_first_token_given_is_transformers_loss_without_the_bos_token(lm):
     scored = likelihood.score(lm, TEXTS, condition_on="first_token")
     encoded = lm.encode(TEXTS)

@@ -12,7 +12,6 @@ import torch
 from scipy.special import expit
 from scipy.stats import mannwhitneyu
 from sklearn.covariance import LedoitWolf
-from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
@@ -50,9 +49,9 @@ def strangers_let_in(
     inside, outside = _finite(inside, "inside", 1), _finite(outside, "outside", 1)
     if not 0 < kept <= 1:
         raise ValueError(f"kept={kept!r:.20}: a share is above 0 and at most 1.")
-    labels = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
-    fpr, tpr, _ = roc_curve(labels, np.r_[inside, outside], drop_intermediate=False)
-    return float(fpr[np.searchsorted(tpr, kept - 1e-12)])  # 0.3 is not quite 3 * 0.1
+    most = max(1, math.ceil(kept * len(inside) - 1e-9))  # 0.3 is not quite 3 * 0.1
+    threshold = np.sort(inside)[-most]  # the highest that keeps so many
+    return float((outside >= threshold).mean())
 
 
 def _finite(values, name: str, dimensions: int = 0) -> np.ndarray:
@@ -152,11 +151,9 @@ def hidden_states(lm: LanguageModel, texts: list[str]) -> np.ndarray:
     count, and what is past the context is not read. ValueError for what is no list of
     texts.
     """
-    encoded = lm.encode(as_texts(texts, "texts"))
-    todo = [
-        likelihood.Window(i, [lm.bos_id, *ids][: lm.context_length], 0)
-        for i, ids in enumerate(encoded)
-    ]
+    texts = as_texts(texts, "texts")
+    ids = [[lm.bos_id, *ids][: lm.context_length] for ids in lm.encode(texts)]
+    todo = [likelihood.Window(i, one, 0) for i, one in enumerate(ids)]
     todo.sort(key=lambda window: -len(window.ids))  # to pad little
     groups = list(likelihood.batches(todo, likelihood.BATCH_TOKENS))
     found = {}
@@ -229,37 +226,18 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
 # ---- results
 
 
-def compare(detectors: pd.DataFrame, home: str) -> pd.DataFrame:
-    """How each detector (a column of scores) tells `home`'s strings from other sets'.
-
-    `detectors` is indexed by `domain` (the set) and `text_id`. One row for each set and
-    detector, with `auroc`, its 95 % bootstrap interval `low`, `high`, and
-    `strangers let in` (false positive rate at 95 % true positives). ValueError if there
-    is nothing to compare, or for a score that is not finite.
-    """
-    sets, rows = detectors.index.unique(0), {}
-    if home not in sets or len(sets) < 2 or detectors.columns.empty:
-        needed = f"a detector, and strings of {home!r} and of another set"
-        raise ValueError(f"compare needs {needed}; the sets are {[*sets[:10]]}.")
-    for name in sets.drop(home):
-        for detector in detectors:
-            pair = [detectors.loc[one, detector].to_numpy() for one in (home, name)]
-            found = [auroc(*pair), *interval(auroc, *pair), strangers_let_in(*pair)]
-            rows[name, detector] = found
-    columns = ["auroc", "low", "high", "strangers let in"]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    table.index = pd.MultiIndex.from_tuples(rows, names=["set", "detector"])
-    return table
-
-
 def worst_case(detectors: dict[str, pd.Series], cells: list[tuple[str, str]]) -> dict:
-    """The lowest AUROC of a detector over cells, pairs of a home and a set.
+    """The lowest AUROC of a detector over cells, pairs of a home and another set.
 
-    detectors: for each home its scores, indexed as for `compare`. Keys `auroc`, `home`
-    and `set` of the worst cell, and `low`, `high`: a 95 % interval of the *minimum*.
-    For it the strings of every set are redrawn 1,000 times, all cells computed again,
-    and the lowest taken each time: it need not be the same cell.
+    detectors: for each home the scores, indexed by `domain` (the set) and `text_id`.
+    Keys `auroc`, `home` and `set` of the worst cell, and `low`, `high`: a 95 % interval
+    of the *minimum*. For it the strings of every set are redrawn 1,000 times, all cells
+    computed again, and the lowest taken each time: it need not be the same cell. With
+    one cell it is that cell's own interval. KeyError for a set that is not there;
+    ValueError for no cells, or as `auroc`.
     """
+    if not cells:
+        raise ValueError("There are no cells (home, set) to compare.")
     values = {
         (home, name): scores.loc[name].to_numpy()
         for home, scores in detectors.items()

@@ -104,14 +104,14 @@ def test_distances_count_every_direction_by_its_spread():
     assert own.shape == (300,) and new.shape == (58,)
     far = new[50:]
     assert far[[0, 5, 6, 7]].min() > own.max() > np.median(own) > 0
-    assert (ood.distances(known, known)[1] < own).mean() > 0.5  # own: out of fold
 
 
 def test_distances_of_more_directions_than_strings():
     rng = np.random.default_rng(1)
     known, like = rng.normal(size=(40, 200)), rng.normal(size=(40, 200))
     own, new = ood.distances(known, like)
-    assert np.isfinite(own).all() and abs(own.mean() / new.mean() - 1) < 0.1
+    # Known rows are measured from the others, so they lie as far as new ones do.
+    assert abs(own.mean() / new.mean() - 1) < 0.1
 
 
 @pytest.fixture(scope="module")
@@ -171,22 +171,6 @@ def test_the_worst_case_over_two_homes():
     cells = [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c")]
     row = ood.worst_case({"a": first, "b": second}, cells)
     assert (row["home"], row["set"], row["auroc"]) == ("b", "c", 0)
-
-
-def test_compare_gives_every_set_and_detector():
-    rng = np.random.default_rng(0)
-    names = ["domain", "text_id"]
-    index = pd.MultiIndex.from_product([["neurips", "near", "far"], range(50)])
-    shift = np.repeat([0, 0, 5], 50)
-    good, blind = rng.normal(size=150) - shift, rng.normal(size=150)
-    table = pd.DataFrame({"good": good, "blind": blind}, index.set_names(names))
-    results = ood.compare(table, "neurips")
-    assert len(results) == 4
-    far = results.loc["far"]
-    assert far.auroc["good"] > 0.99 and far["strangers let in"]["good"] < 0.1
-    assert 0.3 < far.auroc["blind"] < 0.7
-    assert (results.low <= results.auroc).all()
-    assert (results.auroc <= results.high).all()
 
 
 def test_the_classifier_is_bayes_rule():
@@ -309,15 +293,13 @@ def test_a_statistic_that_new_lacks_is_said():
             ood.density_of_states(known, pd.DataFrame({"a": THREE}))
 
 
-def test_compare_says_what_it_lacks(fault):
-    index = pd.MultiIndex.from_product([["a", "b"], range(5)])
-    table = pd.DataFrame({"x": np.ones(10)}, index.set_names(["domain", "text_id"]))
-    assert ood.compare(table, "a").auroc.tolist() == [0.5]  # constant: all tied
-    lacking = [(table, "c"), (table.loc[["a"]], "a"), (table[[]], "a")]
-    lacking += [(table.iloc[:0], "a"), (table.reset_index(drop=True), "a")]
-    for detectors, home in lacking:
-        with pytest.raises(ValueError, match="compare needs a detector") as caught:
-            ood.compare(detectors, home)
-    fault("compare of a table without sets", caught.value)
-    with pytest.raises(ValueError, match=r"outside, at \[4\]: nan"):
-        ood.compare(table.assign(x=[1.0] * 9 + [np.nan]), "a")
+def test_a_worst_case_of_what_cannot_be_compared(fault):
+    constant = sets_of({"a": [1] * 5, "b": [1] * 5})
+    row = ood.worst_case({"a": constant}, [("a", "b")])
+    assert row["auroc"] == row["low"] == row["high"] == 0.5  # all tied
+    with pytest.raises(ValueError, match="no cells"):
+        ood.worst_case({"a": constant}, [])
+    spoilt = sets_of({"a": [1] * 5, "b": [1, 1, 1, 1, np.nan]})
+    with pytest.raises(ValueError, match=r"outside, at \[4\]: nan") as caught:
+        ood.worst_case({"a": spoilt}, [("a", "b")])
+    fault("worst_case of a score that is NaN", caught.value)

@@ -247,21 +247,20 @@ def worst_case(detectors: dict[str, pd.Series], cells: list[tuple[str, str]]) ->
 
     def aurocs(*drawn, axis=-1):
         """The AUROC of each cell; drawn: which strings of each set."""
-        which = dict(zip(strings, drawn))
+        at = dict(zip(strings, drawn))
         pairs = [
-            [values[home, name][which[name]] for name in (home, other)]
+            [values[home, name][at[name]] for name in (home, other)]
             for home, other in cells
         ]
         return np.array([auroc(*pair, axis=axis) for pair in pairs])
 
-    def lowest(*drawn, axis):
-        return aurocs(*drawn, axis=axis).min(0)
-
     found = aurocs(*strings.values())
+    low, high = interval(
+        lambda *drawn, axis: aurocs(*drawn, axis=axis).min(0), *strings.values()
+    )
     home, other = cells[found.argmin()]
-    low, high = interval(lowest, *strings.values())
-    where = {"home": home, "set": other}
-    return {"auroc": found.min(), "low": low, "high": high} | where
+    worst = {"auroc": float(found.min()), "low": low, "high": high}
+    return worst | {"home": home, "set": other}
 
 
 def domain_posterior(scores: pd.DataFrame) -> pd.Series:

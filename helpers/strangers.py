@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import random
 import re
+import string
 import sysconfig
 from pathlib import Path
 
@@ -60,6 +61,48 @@ def open_sets(strings: pd.DataFrame, length: int = 100) -> pd.DataFrame:
         rows.append((f"word:{i:04d}:0", "one word repeated", _again(word, length)))
         rows.append((f"line:{i:04d}:0", "one line repeated", _again(line, length)))
     return table(rows)
+
+
+def sealed_sets(strings: pd.DataFrame, n: int = 40, length: int = 100) -> pd.DataFrame:
+    """Sets that had no part in choosing a detector: scored after the recipe was fixed.
+
+    As `open_sets`, with `n` strings each, or fewer if a domain of `strings` has fewer:
+
+    - "licence text": the Apache licence, as transformers brings it, lines joined
+    - "JSON": nbformat's schema of a notebook, as it is
+    - "digits": drawn uniformly
+    - "abstracts in capitals", "plays in capitals": the domains' own strings
+    - "abstracts with typos", "plays with typos": one letter in ten replaced
+    - "half abstract, half play": fifty characters of each, in either order
+    """
+    rng = random.Random(config.SEED)
+    texts = {d: list(strings[strings.domain == d].text) for d in config.DOMAINS}
+    n = min(n, *map(len, texts.values()))
+    licence = package_file("transformers", "LICENSE")[0].read_text("utf-8")
+    schema = package_file("nbformat", "nbformat.v4.schema.json")[0].read_text("utf-8")
+    rows = _cut("licence text", {"apache": " ".join(licence.split())}, n, length)
+    rows += _cut("JSON", {"nbformat": schema}, n, length)
+    for i, (abstract, play) in enumerate(zip(*(texts[d][:n] for d in config.DOMAINS))):
+        first, second = rng.sample([abstract, play], 2)
+        made = {
+            "digits": "".join(rng.choices(string.digits, k=length)),
+            "abstracts in capitals": abstract.upper(),
+            "plays in capitals": play.upper(),
+            "abstracts with typos": _with_typos(abstract, rng),
+            "plays with typos": _with_typos(play, rng),
+            "half abstract, half play": first[: length // 2] + second[: length // 2],
+        }
+        rows += [(f"{name}:{i:04d}:0", name, text) for name, text in made.items()]
+    return table(rows)
+
+
+def _with_typos(text: str, rng: random.Random) -> str:
+    """One letter in ten replaced by another, drawn from the small ones."""
+    places = [i for i, character in enumerate(text) if character.isalpha()]
+    characters = list(text)
+    for i in rng.sample(places, len(places) // 10):
+        characters[i] = rng.choice(string.ascii_lowercase.replace(characters[i], ""))
+    return "".join(characters)
 
 
 def _cut(name: str, texts: dict[str, str], n: int, length: int) -> list[tuple]:

@@ -150,6 +150,29 @@ def test_harder_strings_are_what_they_are_called():
     assert sorted(shuffled) == sorted(words) and shuffled != words
 
 
+def test_sealed_strings_are_what_they_are_called():
+    texts = strings.evaluation_strings(n=12)
+    sealed = strangers.sealed_sets(texts, n=10)
+    assert sealed.equals(strangers.sealed_sets(texts, n=10))
+    assert (sealed.groupby("domain").size() == 10).all()
+    assert (sealed.text.str.len() == 100).all()
+    assert sealed.text_id.is_unique and sealed.text.is_unique
+    sets = {name: list(group.text) for name, group in sealed.groupby("domain")}
+    assert len(sets) >= 6 and not {*sets} & {*strangers.open_sets(texts).domain}
+    plays = list(texts[texts.domain == "shakespeare"].text[:10])
+    abstracts = list(texts[texts.domain == "neurips"].text[:10])
+    assert sets["plays in capitals"] == [text.upper() for text in plays]
+    assert all(text.isdigit() for text in sets["digits"])
+    for text, typos in zip(plays, sets["plays with typos"]):
+        changed = [a for a, b in zip(text, typos) if a != b]
+        letters = sum(map(str.isalpha, text))
+        assert len(changed) == letters // 10 and all(map(str.isalpha, changed))
+    halves = [(text[:50], text[50:]) for text in sets["half abstract, half play"]]
+    for (first, second), abstract, play in zip(halves, abstracts, plays):
+        either = [(abstract[:50], play[:50]), (play[:50], abstract[:50])]
+        assert (first, second) in either
+
+
 FILES = {
     "c.csv": lambda p: pd.DataFrame({"abstract": LONG}).to_csv(p, index=False),
     "c.jsonl": lambda p: pd.DataFrame({"text": LONG}).to_json(

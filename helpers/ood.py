@@ -8,14 +8,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.special import expit
 from scipy.stats import mannwhitneyu
-from sklearn.metrics import roc_curve
+from sklearn.covariance import LedoitWolf
+from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
+from torch.nn.utils.rnn import pad_sequence
+from tqdm.auto import tqdm
 
-from helpers import config
+from helpers import config, likelihood
 from helpers.likelihood import interval
+from helpers.models import LanguageModel, as_texts
+
+# ---- how well a score tells two samples apart
 
 
 def auroc(inside: np.ndarray, outside: np.ndarray, axis: int = -1):
@@ -31,7 +38,9 @@ def auroc(inside: np.ndarray, outside: np.ndarray, axis: int = -1):
     return u / (inside.shape[axis] * outside.shape[axis])
 
 
-def false_alarms(inside: np.ndarray, outside: np.ndarray, kept: float = 0.95) -> float:
+def strangers_let_in(
+    inside: np.ndarray, outside: np.ndarray, kept: float = 0.95
+) -> float:
     """Share of outside strings accepted where a share `kept` of the inside ones is.
 
     Also called the false positive rate at 95 % true positives. ValueError as `auroc`,
@@ -40,52 +49,55 @@ def false_alarms(inside: np.ndarray, outside: np.ndarray, kept: float = 0.95) ->
     inside, outside = _finite(inside, "inside", 1), _finite(outside, "outside", 1)
     if not 0 < kept <= 1:
         raise ValueError(f"kept={kept!r:.20}: a share is above 0 and at most 1.")
-    labels = np.r_[np.ones(len(inside)), np.zeros(len(outside))]
-    fpr, tpr, _ = roc_curve(labels, np.r_[inside, outside], drop_intermediate=False)
-    return float(fpr[np.searchsorted(tpr, kept - 1e-12)])  # 0.3 is not quite 3 * 0.1
+    most = max(1, math.ceil(kept * len(inside) - 1e-9))  # 0.3 is not quite 3 * 0.1
+    threshold = np.sort(inside)[-most]  # the highest that keeps so many
+    return float((outside >= threshold).mean())
 
 
-def _finite(values, name: str, dimensions: int | None = None) -> np.ndarray:
-    """Values as an array. ValueError, saying where, for what is no finite number."""
+def _finite(values, name: str, dimensions: int = 0) -> np.ndarray:
+    """Values as an array. ValueError, calling them `name`, if one is no finite number.
+
+    dimensions: how many the array must have; 0 for any but none.
+    """
     try:
         array = np.asarray(values, float)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{name} is no array of numbers ({error!s:.100}).") from None
-    misshapen = array.ndim != dimensions if dimensions else array.ndim == 0
-    if array.size == 0 or misshapen:
+    if array.size == 0 or array.ndim != (dimensions or max(array.ndim, 1)):
         raise ValueError(f"{name} is no sample of numbers: its shape is {array.shape}.")
-    if not np.isfinite(array).all():
-        where = np.argwhere(~np.isfinite(array))[0]
-        value, place = array[tuple(where)], ", ".join(map(str, where))
+    for place in np.argwhere(~np.isfinite(array))[:1]:
+        value = array[tuple(place)]
         raise ValueError(f"{name}, at {place}: {value} is not a finite number.")
     return array
 
 
-def wide(scores: pd.DataFrame, models: Sequence[str] = ()) -> pd.DataFrame:
-    """Log-likelihoods, one row per string and one column per model.
+# ---- statistics of a string
 
-    Indexed by `domain` and `text_id`. ValueError if a string has two scores under one
+
+def wide(
+    scores: pd.DataFrame, models: Sequence[str] = (), value: str = "log_likelihood"
+) -> pd.DataFrame:
+    """A column of the scores, one row per string and one column per model.
+
+    Indexed by `domain` and `text_id`. ValueError if a string has two values under one
     model, or none under one of `models`.
     """
-    key, value = ["domain", "text_id"], "log_likelihood"
-    if scores.empty or not {*key, "model", value} <= {*scores}:
-        raise ValueError(f"Scores need rows, and the columns {key}, model and {value}.")
-    twice = scores[scores.duplicated([*key, "model"])]
-    if len(twice):
-        raise ValueError(f"{_name(twice)} has two scores under {twice.model.iloc[0]}.")
-    scores = scores.astype({value: float})
-    table = scores.pivot(index=key, columns="model", values=value)
-    needed = table.reindex(columns=list(models))
-    for model in models:
-        lacking = needed[~np.isfinite(needed[model])].reset_index()
-        if len(lacking):
-            raise ValueError(f"{_name(lacking)} has no score under {model}.")
+    key = ["domain", "text_id", "model"]
+    if scores.empty or not {*key, value} <= {*scores}:
+        raise ValueError(f"Scores need rows, and the columns {key} and {value}.")
+    values = scores.astype({value: float}).set_index(key)[value]
+    _none(values.index[values.index.duplicated()], "two scores")
+    table = values.unstack()
+    lacks = ~np.isfinite(table.reindex(columns=list(models)))
+    _none(lacks.stack()[lambda lack: lack].index, "no score")
     return table
 
 
-def _name(table: pd.DataFrame) -> str:
-    """The string in the first row of a table."""
-    return f"The string {table.text_id.iloc[0]!r:.60} of {table.domain.iloc[0]}"
+def _none(found: pd.Index, what: str) -> None:
+    """ValueError naming the first of the strings and models found to have `what`."""
+    for domain, text_id, model in found[:1]:
+        string = f"The string {text_id!r:.60} of {domain}"
+        raise ValueError(f"{string} has {what} under {model}.")
 
 
 def compressed_nats(text: str) -> float:
@@ -98,32 +110,89 @@ def statistics(scores: pd.DataFrame, strings: pd.DataFrame, model: str) -> pd.Da
 
     One row per string, indexed by `domain` and `text_id`. Columns:
 
-    - `raw log-likelihood` (nats) and `per byte` (nats per byte)
-    - `base alone` (the control: a detector that never saw the domain)
+    - `raw log-likelihood` (nats) and `per token` (nats per token)
+    - `token count`: minus the tokens (a control: no model is needed)
+    - `base alone` (a control: a detector that was not fine-tuned on the domain)
     - `ratio`: log of the likelihood ratio to the base (nats; Ren et al. 2019, Zhang et
-      al. 2024)
+      al. 2025)
     - `complexity-corrected`: plus compressed length (nats; Serrà et al. 2020)
 
     ValueError naming a string that has no score under the model or the base, or not one
     text in `strings`.
     """
     table = wide(scores, [model, "base"])
-    texts = strings.set_index(["domain", "text_id"])["text"]
-    texts = pd.Series([texts.get(key) for key in table.index], table.index)
+    tokens = wide(scores, [model], "n_tokens")[model]
+    by_string = strings.set_index(["domain", "text_id"])["text"]
+    texts = pd.Series([by_string.get(key) for key in table.index], table.index)
     for (domain, text_id), text in texts.items():
         if not isinstance(text, str) or not text:
-            said = f"The string {text_id!r:.60} of {domain} has not one text"
-            raise ValueError(f"{said} in the table of strings.")
+            raise ValueError(
+                f"The string {text_id!r:.60} of {domain} has not one text."
+            )
     raw, base = table[model], table["base"]
     return pd.DataFrame(
         {
             "raw log-likelihood": raw,
-            "per byte": raw / texts.str.encode("utf-8").str.len(),
+            "per token": raw / tokens,
+            "token count": -tokens,
             "base alone": base,
             "ratio": raw - base,
             "complexity-corrected": raw + texts.map(compressed_nats),
         }
     )
+
+
+@torch.inference_mode()
+def hidden_states(lm: LanguageModel, texts: list[str]) -> np.ndarray:
+    """Mean hidden state of each half of each text: shape (texts, 2, width).
+
+    Of the model's middle layer, over the tokens of the first half and those of the
+    second (an odd one in the middle is in both). The separator before a text does not
+    count, and what is past the context is not read. ValueError for what is no list of
+    texts.
+    """
+    texts = as_texts(texts, "texts")
+    ids = [[lm.bos_id, *ids][: lm.context_length] for ids in lm.encode(texts)]
+    todo = [likelihood.Window(i, one, 0) for i, one in enumerate(ids)]
+    todo.sort(key=lambda window: -len(window.ids))  # to pad little
+    groups = list(likelihood.batches(todo, likelihood.BATCH_TOKENS))
+    found = {}
+    for batch in tqdm(groups, f"reading under {lm.name}", leave=False, delay=2):
+        # Padded on the right, where a causal model never looks: no mask is needed.
+        rows = [torch.tensor(window.ids) for window in batch]
+        ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
+        # The model without its output matrix: what each layer hands on to the next.
+        layers = lm.model.base_model(
+            ids.to(lm.device), output_hidden_states=True, use_cache=False
+        ).hidden_states
+        middle = (
+            layers[len(layers) // 2].float().cpu().numpy()
+        )  # (batch, tokens, width)
+        for window, states in zip(batch, middle):
+            states = states[1 : len(window.ids)]  # (tokens, width)
+            half = (len(states) + 1) // 2
+            found[window.index] = states[:half].mean(0), states[-half:].mean(0)
+    return np.array([found[i] for i in range(len(texts))])
+
+
+# ---- detectors that are fitted on strings of the domain alone
+
+
+def distances(known: np.ndarray, new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mahalanobis distance of each row from `known`'s mean: known's own, and new's.
+
+    After Lee et al. 2018, "A Simple Unified Framework for Detecting Out-of-Distribution
+    Samples and Adversarial Attacks": in units of how far strings of the domain spread
+    in each direction. With more directions than strings, the covariance is shrunk
+    (Ledoit and Wolf 2004), so that directions in which `known` does not spread count,
+    too. Each row of `known` is measured from the others (in five folds), as new ones
+    are. ValueError for what is no table of finite numbers.
+    """
+    known, new = _finite(known, "known", 2), _finite(new, "new", 2)
+    own, folds = np.empty(len(known)), KFold(5, shuffle=True, random_state=config.SEED)
+    for others, fold in folds.split(known):
+        own[fold] = LedoitWolf().fit(known[others]).mahalanobis(known[fold])
+    return own**0.5, LedoitWolf().fit(known).mahalanobis(new) ** 0.5
 
 
 def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
@@ -142,47 +211,56 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
         raise ValueError("known has no statistics, or some that new does not have.")
     total = np.zeros(len(new))
     for column in known:
-        _finite(new[column], f"new, {column}", 1)
         values = _finite(known[column], f"known, {column}", 1)
-        if np.isclose(values.min(), values.max(), rtol=1e-12, atol=0):
-            raise ValueError(
-                f"known, {column}: one value has no spread, so no density."
-            )
-        scaler = StandardScaler().fit(known[[column]])
-        density = KernelDensity(bandwidth="scott")
-        density.fit(scaler.transform(known[[column]]))
-        total += density.score_samples(scaler.transform(new[[column]]))
+        asked = _finite(new[column], f"new, {column}", 1)
+        if np.ptp(values) <= 1e-12 * abs(values).max():
+            raise ValueError(f"known, {column}: one value has no spread, no density.")
+        scaler = StandardScaler().fit(values[:, None])
+        kernels = KernelDensity(bandwidth="scott").fit(
+            scaler.transform(values[:, None])
+        )
+        total += kernels.score_samples(scaler.transform(asked[:, None]))
     return pd.Series(total, index=new.index)
 
 
-def compare(detectors: pd.DataFrame, home: str) -> pd.DataFrame:
-    """How each detector (a column of scores) tells `home`'s strings from other sets'.
+# ---- results
 
-    `detectors` is indexed by `domain` (the set) and `text_id`. One row for each set and
-    detector, with `auroc`, its 95 % bootstrap interval `low`, `high`, and
-    `false alarms` (false positive rate at 95 % true positives). ValueError if there is
-    nothing to compare, or for a score that is not finite.
+
+def worst_case(detectors: dict[str, pd.Series], cells: list[tuple[str, str]]) -> dict:
+    """The lowest AUROC of a detector over cells, pairs of a home and another set.
+
+    detectors: for each home the scores, indexed by `domain` (the set) and `text_id`.
+    Keys `auroc`, `home` and `set` of the worst cell, and `low`, `high`: a 95 % interval
+    of the *minimum*. For it the strings of every set are redrawn 1,000 times, all cells
+    computed again, and the lowest taken each time: it need not be the same cell. With
+    one cell it is that cell's own interval. KeyError for a set that is not there;
+    ValueError for no cells, or as `auroc`.
     """
-    sets, rows = detectors.index.unique(0), {}
-    if home not in sets or len(sets) < 2 or detectors.columns.empty:
-        found = ", ".join(map(str, sets[:10])) or "none"
-        needed = f"a detector, and strings of {home!r} and of another set"
-        raise ValueError(f"compare needs {needed}; the sets are {found}.")
-    for name in sets.drop(home):
-        for detector in detectors:
-            inside, outside = (
-                _finite(detectors.loc[one, detector], f"{detector} of {one}", 1)
-                for one in (home, name)
-            )
-            low, high = interval(auroc, inside, outside)
-            rows[name, detector] = {
-                "auroc": float(auroc(inside, outside)),
-                "low": low,
-                "high": high,
-                "false alarms": false_alarms(inside, outside),
-            }
-    table = pd.DataFrame.from_dict(rows, orient="index")
-    return table.rename_axis(["set", "detector"])
+    if not cells:
+        raise ValueError("There are no cells (home, set) to compare.")
+    values = {
+        (home, name): scores.loc[name].to_numpy()
+        for home, scores in detectors.items()
+        for name in scores.index.unique(0)
+    }
+    strings = {name: np.arange(len(sample)) for (_, name), sample in values.items()}
+
+    def aurocs(*drawn, axis=-1):
+        """The AUROC of each cell; drawn: which strings of each set."""
+        at = dict(zip(strings, drawn))
+        pairs = [
+            [values[home, name][at[name]] for name in (home, other)]
+            for home, other in cells
+        ]
+        return np.array([auroc(*pair, axis=axis) for pair in pairs])
+
+    found = aurocs(*strings.values())
+    low, high = interval(
+        lambda *drawn, axis: aurocs(*drawn, axis=axis).min(0), *strings.values()
+    )
+    home, other = cells[found.argmin()]
+    worst = {"auroc": float(found.min()), "low": low, "high": high}
+    return worst | {"home": home, "set": other}
 
 
 def domain_posterior(scores: pd.DataFrame) -> pd.Series:

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from datasets import Dataset
 
-from helpers import config, data, strings
+from helpers import config, data, strangers, strings
 
 LONG = [
     f"Document {i}. " + " ".join(f"word{i}x{j}" for j in range(250)) for i in range(20)
@@ -133,10 +133,10 @@ def test_random_letters_are_uniform_over_both_cases():
 
 def test_harder_strings_are_what_they_are_called():
     table = strings.evaluation_strings(n=5)
-    harder = strings.harder_strings(table)
+    harder = strangers.open_sets(table)
     names = {
-        *strings.SHUFFLED.values(),
-        strings.NEAR,
+        *strangers.SHUFFLED.values(),
+        *strangers.NEAR,
         "Python source",
         "German prose",
         "one word repeated",
@@ -146,8 +146,31 @@ def test_harder_strings_are_what_they_are_called():
     line = harder[harder.domain == "one line repeated"].text.iloc[0]
     assert line.count(" ".join(line.split()[:3])) > 1
     shuffled = harder[harder.domain == "shuffled abstracts"].text.iloc[0].split()
-    words = table.text.iloc[0].split()
+    words = table.text.iloc[0].split()[:-1]  # the last may be cut
     assert sorted(shuffled) == sorted(words) and shuffled != words
+
+
+def test_sealed_strings_are_what_they_are_called():
+    texts = strings.evaluation_strings(n=12)
+    sealed = strangers.sealed_sets(texts, n=10)
+    assert sealed.equals(strangers.sealed_sets(texts, n=10))
+    assert (sealed.groupby("domain").size() == 10).all()
+    assert (sealed.text.str.len() == 100).all()
+    assert sealed.text_id.is_unique and sealed.text.is_unique
+    sets = {name: list(group.text) for name, group in sealed.groupby("domain")}
+    assert len(sets) >= 6 and not {*sets} & {*strangers.open_sets(texts).domain}
+    plays = list(texts[texts.domain == "shakespeare"].text[:10])
+    abstracts = list(texts[texts.domain == "neurips"].text[:10])
+    assert sets["plays in capitals"] == [text.upper() for text in plays]
+    assert all(text.isdigit() for text in sets["digits"])
+    for text, typos in zip(plays, sets["plays with typos"]):
+        changed = [a for a, b in zip(text, typos) if a != b]
+        letters = sum(map(str.isalpha, text))
+        assert len(changed) == letters // 10 and all(map(str.isalpha, changed))
+    halves = [(text[:50], text[50:]) for text in sets["half abstract, half play"]]
+    for (first, second), abstract, play in zip(halves, abstracts, plays):
+        either = [(abstract[:50], play[:50]), (play[:50], abstract[:50])]
+        assert (first, second) in either
 
 
 FILES = {

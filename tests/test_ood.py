@@ -3,9 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import roc_auc_score
 
-from helpers import config, ood
+from helpers import config, models, ood
 
 
 def test_auroc_is_the_share_of_pairs_in_the_right_order():
@@ -31,19 +32,19 @@ def test_many_aurocs_at_once_are_those_of_scikit_learn(axis):
     assert ood.auroc(inside, outside, axis=axis) == pytest.approx(expected)
 
 
-def test_false_alarms_at_95_percent():
+def test_strangers_let_in_at_95_percent():
     inside = np.arange(1, 101)
-    assert ood.false_alarms(inside, np.array([0.0, 3.0, 50.0, 200.0])) == 0.5
-    assert ood.false_alarms(inside, np.zeros(10)) == 0
+    assert ood.strangers_let_in(inside, np.array([0.0, 3.0, 50.0, 200.0])) == 0.5
+    assert ood.strangers_let_in(inside, np.zeros(10)) == 0
 
 
 def scores(values):
-    """A table of scores from {(domain, model): log-likelihoods}."""
+    """A table of scores from {(domain, model): log-likelihoods}; 20 tokens each."""
     rows = []
     for (domain, model), log_likelihoods in values.items():
         for i, value in enumerate(log_likelihoods):
-            rows.append((f"{domain}:{i}", domain, model, value))
-    columns = ["text_id", "domain", "model", "log_likelihood"]
+            rows.append((f"{domain}:{i}", domain, model, value, 20 + i))
+    columns = ["text_id", "domain", "model", "log_likelihood", "n_tokens"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -67,8 +68,8 @@ def test_statistics_by_hand():
     stats = ood.statistics(table, STRINGS, "neurips")
     assert stats["ratio"].tolist() == [2, -5]
     assert stats["base alone"].tolist() == [-10, -20]
-    # Two of the five letters of Grüße take two bytes.
-    assert stats["per byte"].tolist() == [-8 / 100, -25 / 7]
+    assert stats["per token"].tolist() == [-8 / 20, -25 / 21]
+    assert stats["token count"].tolist() == [-20, -21]  # fewer are more like text
     extra = stats["complexity-corrected"] - stats["raw log-likelihood"]
     by_hand = [ood.compressed_nats(text) for text in STRINGS.text]
     assert extra.tolist() == pytest.approx(by_hand)
@@ -93,20 +94,83 @@ def test_the_density_of_states_finds_both_tails_strange():
     assert np.allclose(density, rescaled)  # units do not matter
 
 
-def test_compare_gives_every_set_and_detector():
+def test_distances_count_every_direction_by_its_spread():
     rng = np.random.default_rng(0)
-    names = ["domain", "text_id"]
-    index = pd.MultiIndex.from_product([["neurips", "near", "far"], range(50)])
-    shift = np.repeat([0, 0, 5], 50)
-    good, blind = rng.normal(size=150) - shift, rng.normal(size=150)
-    table = pd.DataFrame({"good": good, "blind": blind}, index.set_names(names))
-    results = ood.compare(table, "neurips")
-    assert len(results) == 4
-    far = results.loc["far"]
-    assert far.auroc["good"] > 0.99 and far["false alarms"]["good"] < 0.1
-    assert 0.3 < far.auroc["blind"] < 0.7
-    assert (results.low <= results.auroc).all()
-    assert (results.auroc <= results.high).all()
+    # Five directions of very different spread, three more in which nothing spreads.
+    spread = np.r_[100, 10, 1, 1, 0.1, 0, 0, 0]
+    known = rng.normal(size=(300, 8)) * spread
+    unlike = np.diag(np.r_[spread[:5] * 8, 30, 30, 30])  # each far in one direction
+    own, new = ood.distances(known, np.r_[known[:50] * 0.9, unlike])
+    assert own.shape == (300,) and new.shape == (58,)
+    far = new[50:]
+    assert far[[0, 5, 6, 7]].min() > own.max() > np.median(own) > 0
+
+
+def test_distances_of_more_directions_than_strings():
+    rng = np.random.default_rng(1)
+    known, like = rng.normal(size=(40, 200)), rng.normal(size=(40, 200))
+    own, new = ood.distances(known, like)
+    # Known rows are measured from the others, so they lie as far as new ones do.
+    assert abs(own.mean() / new.mean() - 1) < 0.1
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return models.load("tiny")
+
+
+def test_hidden_states_are_means_over_the_tokens_of_each_half(tiny):
+    texts = ["Grüße an alle", "To be", "a", "one two three four"]
+    found = ood.hidden_states(tiny, texts)
+    assert found.shape == (4, 2, tiny.model.config.n_embd)
+    for text, halves in zip(texts, found):
+        ids = torch.tensor([[tiny.bos_id, *tiny.encode([text])[0]]])
+        with torch.no_grad():
+            layers = tiny.model(ids, output_hidden_states=True).hidden_states
+        states = layers[len(layers) // 2][0, 1:]
+        half = (len(states) + 1) // 2
+        by_hand = torch.stack([states[:half].mean(0), states[-half:].mean(0)])
+        assert np.allclose(halves, by_hand, atol=1e-5)
+
+
+def test_hidden_states_read_no_further_than_the_context(tiny):
+    long = "ab" * tiny.context_length
+    assert np.isfinite(ood.hidden_states(tiny, [long])).all()
+    with pytest.raises(ValueError, match=r"texts\[1\] is NoneType"):
+        ood.hidden_states(tiny, ["a", None])
+
+
+def sets_of(values):
+    """Scores of one detector from {set: values}, indexed by set and string."""
+    parts = {name: pd.Series(list(map(float, some))) for name, some in values.items()}
+    return pd.concat(parts, names=["domain", "text_id"])
+
+
+def test_the_worst_case_is_the_lowest_cell_and_its_interval_that_of_the_minimum():
+    rng = np.random.default_rng(0)
+    draw = {name: rng.normal(0, 1, 60) for name in "abcdef"} | {
+        "x": rng.normal(5, 1, 60)
+    }
+    scores = sets_of(draw)
+    cells = [("x", name) for name in "abcdef"]
+    one = ood.worst_case({"x": scores}, cells[:1])
+    assert one["auroc"] == ood.auroc(draw["x"], draw["a"]) and one["set"] == "a"
+    # Six cells alike, near 0.5: the lowest of six lies lower than any one of them.
+    draw["x"] = rng.normal(0, 1, 60)
+    scores = sets_of(draw)
+    six = ood.worst_case({"x": scores}, cells)
+    alone = [ood.worst_case({"x": scores}, [cell]) for cell in cells]
+    assert six["auroc"] == min(row["auroc"] for row in alone)
+    assert six["low"] <= min(row["low"] for row in alone) + 0.03
+    assert six["high"] < np.mean([row["high"] for row in alone])
+
+
+def test_the_worst_case_over_two_homes():
+    first = sets_of({"a": [3, 4], "b": [1, 2], "c": [0, 1]})
+    second = sets_of({"a": [1, 2], "b": [3, 4], "c": [9, 9]})
+    cells = [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c")]
+    row = ood.worst_case({"a": first, "b": second}, cells)
+    assert (row["home"], row["set"], row["auroc"]) == ("b", "c", 0)
 
 
 def test_the_classifier_is_bayes_rule():
@@ -125,9 +189,9 @@ def test_the_classifier_is_bayes_rule():
 THREE = [1.0, 2.0, 3.0]
 NO_SAMPLES = {
     "an empty list": ([], r"shape is \(0,\)"),
-    "a NaN": ([1, np.nan], "at 1: nan is not a finite number"),
-    "an infinity": ([np.inf, 1], "at 0: inf is not a finite number"),
-    "a None": ([1, 2, None], "at 2: nan"),
+    "a NaN": ([1, np.nan], r"at \[1\]: nan is not a finite number"),
+    "an infinity": ([np.inf, 1], r"at \[0\]: inf is not a finite number"),
+    "a None": ([1, 2, None], r"at \[2\]: nan"),
     "words": (["likely", "not"], "no array of numbers .*likely"),
     "rows of different lengths": ([[1], [1, 2]], "no array of numbers"),
     "one number": (5, r"shape is \(\)"),
@@ -136,7 +200,7 @@ NO_SAMPLES = {
 
 
 @pytest.mark.parametrize("what", NO_SAMPLES)
-@pytest.mark.parametrize("detector", [ood.auroc, ood.false_alarms])
+@pytest.mark.parametrize("detector", [ood.auroc, ood.strangers_let_in])
 def test_what_is_no_sample_is_named(detector, what, fault):
     values, message = NO_SAMPLES[what]
     with pytest.raises(ValueError, match=f"inside.* {message}") as caught:
@@ -146,16 +210,16 @@ def test_what_is_no_sample_is_named(detector, what, fault):
         detector(THREE, values)
 
 
-def test_false_alarms_are_of_one_sample_and_a_share(fault):
+def test_strangers_let_in_are_of_one_sample_and_a_share(fault):
     with pytest.raises(ValueError, match=r"shape is \(2, 2\)"):
-        ood.false_alarms([[1, 2], [3, 4]], THREE)
+        ood.strangers_let_in([[1, 2], [3, 4]], THREE)
     for kept in (0, 1.5, np.nan):
         with pytest.raises(ValueError, match="above 0 and at most 1") as caught:
-            ood.false_alarms(THREE, THREE, kept=kept)
-    fault("false_alarms, kept=nan", caught.value)
+            ood.strangers_let_in(THREE, THREE, kept=kept)
+    fault("strangers_let_in, kept=nan", caught.value)
 
 
-def test_false_alarms_where_scores_tie():
+def test_strangers_let_in_where_scores_tie():
     """The highest threshold that keeps the share; ties make it keep more."""
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -164,7 +228,7 @@ def test_false_alarms_where_scores_tie():
         lines = sorted({*inside, *outside}, reverse=True)
         line = next(x for x in lines if (inside >= x).mean() >= kept - 1e-12)
         right = (outside >= line).mean()
-        assert ood.false_alarms(inside, outside, kept) == pytest.approx(right)
+        assert ood.strangers_let_in(inside, outside, kept) == pytest.approx(right)
 
 
 TABLE = scores({("neurips", model): [-1, -2] for model in config.MODELS})
@@ -211,7 +275,7 @@ NO_DENSITY = {
     "it differs by rounding alone": ([0.3, 0.1 + 0.2], THREE, "no spread"),
     "nothing is known": ([], THREE, r"known, a .* \(0,\)"),
     "nothing is new": (THREE, [], r"new, a .* \(0,\)"),
-    "a new one is NaN": (THREE, [np.nan], "new, a, at 0: nan"),
+    "a new one is NaN": (THREE, [np.nan], r"new, a, at \[0\]: nan"),
 }
 
 
@@ -229,15 +293,13 @@ def test_a_statistic_that_new_lacks_is_said():
             ood.density_of_states(known, pd.DataFrame({"a": THREE}))
 
 
-def test_compare_says_what_it_lacks(fault):
-    index = pd.MultiIndex.from_product([["a", "b"], range(5)])
-    table = pd.DataFrame({"x": np.ones(10)}, index.set_names(["domain", "text_id"]))
-    assert ood.compare(table, "a").auroc.tolist() == [0.5]  # constant: all tied
-    lacking = [(table, "c"), (table.loc[["a"]], "a"), (table[[]], "a")]
-    lacking += [(table.iloc[:0], "a"), (table.reset_index(drop=True), "a")]
-    for detectors, home in lacking:
-        with pytest.raises(ValueError, match="compare needs a detector") as caught:
-            ood.compare(detectors, home)
-    fault("compare of a table without sets", caught.value)
-    with pytest.raises(ValueError, match="x of b, at 4: nan"):
-        ood.compare(table.assign(x=[1.0] * 9 + [np.nan]), "a")
+def test_a_worst_case_of_what_cannot_be_compared(fault):
+    constant = sets_of({"a": [1] * 5, "b": [1] * 5})
+    row = ood.worst_case({"a": constant}, [("a", "b")])
+    assert row["auroc"] == row["low"] == row["high"] == 0.5  # all tied
+    with pytest.raises(ValueError, match="no cells"):
+        ood.worst_case({"a": constant}, [])
+    spoilt = sets_of({"a": [1] * 5, "b": [1, 1, 1, 1, np.nan]})
+    with pytest.raises(ValueError, match=r"outside, at \[4\]: nan") as caught:
+        ood.worst_case({"a": spoilt}, [("a", "b")])
+    fault("worst_case of a score that is NaN", caught.value)

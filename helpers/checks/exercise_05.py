@@ -1,9 +1,10 @@
-"""Exercise 5: temperature, top-k and top-p; the temperature horizon."""
+"""Exercise 5: temperature, top-k, top-p; the sampling loop; the horizon of two."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -183,6 +184,187 @@ def reshape(function: Callable) -> None:
         case("all three together", 1.5, 4, 0.7),
     ]
     check("reshape", function, cases, RESHAPE)
+
+
+# ---- write
+
+
+def _drawn(probs, luck):
+    return int(probs.multinomial(1, generator=luck))
+
+
+def _loop(draw=_drawn, power=1.0, anew=False, read=lambda ids, n: ids, more=0):
+    """The loop, in which one thing may be wrong.
+
+    How a token is drawn, the power on T, a seed set anew for each token, what of the
+    ids is read (n: how long the prompt was), or how many tokens more than the longest.
+    """
+
+    def write(next_logits, prompt, temperature, end, longest, seed):
+        luck, ids = torch.Generator().manual_seed(seed), list(prompt)
+        for _ in range(longest + more):
+            logits = next_logits(read(ids, len(prompt)))
+            probs = (logits / temperature**power).softmax(-1)
+            token = draw(probs, luck.manual_seed(seed) if anew else luck)
+            if token == end:
+                break
+            ids.append(token)
+        return ids[len(prompt) :]
+
+    return write
+
+
+def _end_kept(next_logits, prompt, temperature, end, longest, seed):
+    ids = _loop()(next_logits, prompt, temperature, end, longest, seed)
+    return [*ids, end] if len(ids) < longest else ids
+
+
+WRITE = [
+    Mistake(
+        "the likeliest, not a draw",
+        "argmax always takes the same token: draw one by its probability.",
+        _loop(lambda probs, luck: int(probs.argmax())),
+    ),
+    Mistake(
+        "the temperature is left out",
+        "Reshape the logits before each draw.",
+        _loop(power=0),
+    ),
+    Mistake(
+        "multiplied by the temperature",
+        "A low temperature sharpens: *divide* the logits by it.",
+        _loop(power=-1),
+    ),
+    Mistake(
+        "the seed is set anew for each token",
+        "Set the seed once, before the loop, or each draw has the luck of the first.",
+        _loop(anew=True),
+    ),
+    Mistake(
+        "the seed is not used",
+        "Give multinomial a generator that was made with manual_seed(seed).",
+        _loop(lambda probs, luck: int(probs.multinomial(1))),
+    ),
+    Mistake(
+        "the end token is kept",
+        "The end token ends the text and is no part of it.",
+        _end_kept,
+    ),
+    Mistake(
+        "the text does not end",
+        "Stop when the end token is drawn.",
+        lambda f, ids, t, end, n, seed: _loop()(f, ids, t, None, n, seed),
+    ),
+    Mistake(
+        "the prompt comes back as well",
+        "Return the new tokens alone.",
+        lambda f, ids, *rest: [*ids, *_loop()(f, ids, *rest)],
+    ),
+    Mistake(
+        "only the last token is read",
+        "The next token depends on *all* before it: ask with the whole list.",
+        _loop(read=lambda ids, n: ids[-1:]),
+    ),
+    Mistake(
+        "what was drawn is not read",
+        "Append each token to what the next is asked about.",
+        _loop(read=lambda ids, n: ids[:n]),
+    ),
+    Mistake(
+        "one token too many",
+        "range(longest) goes round longest times.",
+        _loop(more=1),
+    ),
+    Mistake(
+        "one token too few",
+        "The prompt's tokens do not count towards the longest.",
+        _loop(more=-1),
+        lambda f, ids, t, end, n, seed: _loop()(f, ids, t, end, n - len(ids), seed),
+    ),
+]
+
+
+def _sure(token: int) -> torch.Tensor:
+    """Logits (10,) that leave no doubt: 100 nats ahead of all others."""
+    return 100 * F.one_hot(torch.tensor(token), 10).float()
+
+
+def _counting(ids):
+    return _sure(min(int(ids[-1]) + 1, 9))
+
+
+def _adding(ids):
+    return _sure(sum(map(int, ids)) % 9)
+
+
+def _uneven(ids):
+    return torch.tensor([0.5, 0.3, 0.2]).log()
+
+
+def _shares(function, *args):
+    """Over 500 seeds: shares of tokens 0, 1, 2, and of texts that repeat one at once.
+
+    (A text of two tokens, the second drawn from the distribution of the first.)
+    """
+    texts = [[int(i) for i in function(*args, seed)] for seed in range(500)]
+    firsts = [[text[:1] == [i] for i in range(3)] for text in texts]
+    repeats = [text[:1] == text[1:2] for text in texts]
+    return [*np.mean(firsts, 0), np.mean(repeats)]
+
+
+def _twice(function, *args):
+    """Whether the same seed gives the same text."""
+    first, second = (list(map(int, function(*args))) for _ in range(2))
+    return "the same text" if first == second else "another text"
+
+
+def write(function: Callable) -> None:
+    """`function(next_logits, prompt, temperature, end, longest, seed)` → new tokens.
+
+    `next_logits(ids)` → logits (vocabulary,) of what comes after the list ids.
+    """
+
+    def case(what, model, args, expected, told, call=Case.call, rtol=1e-5):
+        prompt, temperature, end, longest, *_ = args
+        example = f"{told}; {prompt = }, {temperature = }, {end = }, {longest = }"
+        return Case(what, (model, *args), expected, example, rtol, call)
+
+    p = torch.tensor([0.5, 0.3, 0.2]) ** 2  # temperature one half
+    p = p / p.sum()
+    shares = [*p.tolist(), p.square().sum().item()]
+    count, uneven = "the next is the last and one", "0.5, 0.3, 0.2 whatever came before"
+    cases = [
+        case(
+            "until the end token", _counting, ([0], 1.0, 5, 9, 1), [1, 2, 3, 4], count
+        ),
+        case("the end token at once", _counting, ([4], 1.0, 5, 9, 1), [], count),
+        case("until the longest", _counting, ([0], 1.0, 9, 3, 1), [1, 2, 3], count),
+        case(
+            "the next token depends on all before it",
+            _adding,
+            ([1, 2], 1.0, 9, 4, 1),
+            [3, 6, 3, 6],
+            "the next is the sum of all, less nines",
+        ),
+        case(
+            "shares of 500 first tokens, and of seconds that repeat them",
+            _uneven,
+            ([0], 0.5, 9, 2),
+            shares,
+            uneven,
+            _shares,
+            rtol=0.15,
+        ),
+        case(
+            "the same seed twice",
+            _uneven,
+            ([0], 2.0, 9, 30, 7),
+            "the same text",
+            uneven,
+            _twice,
+        ),
+    ]
+    check("write", function, cases, WRITE)
 
 
 # ---- horizon

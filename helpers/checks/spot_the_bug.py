@@ -1,4 +1,4 @@
-"""Spot the bug: a total from the library's loss, an honest test loss, one format."""
+"""Spot the bug: a total from a loss, two perplexities, scores of a batch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers import likelihood
+from helpers.checks.answers import numbers
 from helpers.checks.checking import Case, Mistake, check
-from helpers.checks.tiny_model import on_the_tiny_model, tiny
+from helpers.checks.tiny_model import on_the_tiny_model, picked, tiny
+
+SIGN = "A loss is minus a log-likelihood."
 
 # ---- total_from_loss
 
@@ -33,7 +37,7 @@ TOTAL_FROM_LOSS = [
     ),
     Mistake(
         "the sign is turned",
-        "A loss is minus a log-likelihood.",
+        SIGN,
         lambda loss, ids: loss * (len(ids) - 1),
         lambda loss, ids: loss * len(ids),
     ),
@@ -67,8 +71,7 @@ def total_from_loss(function: Callable) -> None:
     )
 
     def case(what, loss, n):
-        tokens = "1 token" if n == 1 else f"{n} tokens"
-        example = f"loss = {loss:.4g}, ids = the separator and {tokens}"
+        example = f"loss = {loss:.4g}, ids = the separator and {n} more"
         return Case(what, (loss, torch.arange(n + 1)), -loss * n, example)
 
     coin = math.log(2)
@@ -79,136 +82,230 @@ def total_from_loss(function: Callable) -> None:
             "a loss of the library's own",
             (loss, ids),
             scores.log_likelihood[0],
-            f"the tiny model's loss on “{sentence}”, its first byte standing for the "
-            "separator",
+            f"the tiny model's loss on “{sentence}”, its first byte the separator",
         ),
     ]
     check("total_from_loss", function, cases, TOTAL_FROM_LOSS)
 
 
-# ---- reported_loss
+# ---- perplexity
 
-REPORTED_LOSS = [
+
+@np.errstate(over="ignore")
+def _exp_first(scores, n):
+    return np.exp(-scores.sum()) ** (1 / n.sum())
+
+
+PERPLEXITY = [
     Mistake(
-        "chosen on the test split",
-        "test.min() lets the test split choose; the least of many noisy numbers is too "
-        "good.",
-        lambda v, t: t.min(),
+        "a mean of perplexities",
+        "Average the nats, not their exponentials: one hard text of two words would "
+        "outweigh a book.",
+        lambda s, n: np.exp(-s / n).mean(),
     ),
     Mistake(
-        "the validation loss is reported",
-        "The validation split has chosen, so its loss is the flattered one: report the "
-        "test loss of that checkpoint.",
-        lambda v, t: v.min(),
+        "every text weighs the same",
+        "A mean of means gives a title the weight of a book: all nats by all tokens.",
+        lambda s, n: np.exp(-(s / n).mean()),
     ),
     Mistake(
-        "the last checkpoint",
-        "Training longest is not the same as being best on validation.",
-        lambda v, t: t[-1],
+        "perplexities weighted by length",
+        "Weights do not mend it: an exponential of a mean is no mean of exponentials.",
+        lambda s, n: np.average(np.exp(-s / n), weights=n),
+    ),
+    Mistake("the sign is turned", SIGN, lambda s, n: np.exp(s.sum() / n.sum())),
+    Mistake(
+        "no exponential",
+        "These are nats per token; a perplexity is their exponential.",
+        lambda s, n: -s.sum() / n.sum(),
     ),
     Mistake(
-        "both splits choose",
-        "The test split must have no say in the choice, not even half of it.",
-        lambda v, t: t[(v + t).argmin()],
-        lambda v, t: min(v.min(), t.min()),
+        "bits taken for nats",
+        "The log-likelihoods are in nats: raise e to them, not 2.",
+        lambda s, n: 2 ** (-s.sum() / n.sum()),
     ),
     Mistake(
-        "a mean over checkpoints",
-        "One checkpoint is kept, and its loss is reported.",
-        lambda v, t: t.mean(),
+        "one number for each text",
+        "One number for all texts together: sum both first.",
+        lambda s, n: np.exp(-s / n),
     ),
     Mistake(
-        "the worst checkpoint",
-        "A loss is better when it is lower: argmin.",
-        lambda v, t: t[v.argmax()],
-    ),
-    Mistake(
-        "which checkpoint, not its loss",
-        "Return the test loss at that place, not the place.",
-        lambda v, t: float(v.argmin()),
+        "the exponential comes first",
+        "e to a whole text overflows: divide the nats by the tokens, then one exp.",
+        _exp_first,
     ),
 ]
 
 
-def reported_loss(function: Callable) -> None:
-    """`function(validation, test)` → the test loss that an honest report gives.
+def perplexity(function: Callable) -> None:
+    """`function(log_likelihoods, n_tokens)` → the perplexity of all texts together.
 
-    Losses of each checkpoint (n,), (n,).
+    Log-likelihoods (texts,) in nats, and tokens (texts,): how many each has.
     """
 
-    def case(what, validation, test):
-        expected = dict(zip(validation, test))[min(validation)]
-        return Case(what, (np.array(validation), np.array(test)), expected)
+    def case(what, scores, n_tokens):
+        """By the geometric mean of what one token's probability is."""
+        logs = [nats / n for nats, n in zip(scores, n_tokens) for _ in range(n)]
+        expected = math.exp(-math.fsum(logs) / len(logs))
+        return Case(what, (np.array(scores), np.array(n_tokens)), expected)
 
     cases = [
-        case("two checkpoints", [3.0, 3.2], [3.1, 2.9]),
-        case(
-            "the best on validation in the middle",
-            [3.5, 3.0, 3.3, 3.1],
-            [3.6, 3.2, 2.8, 3.4],
-        ),
-        case("the best on validation last", [3.5, 3.4, 3.3], [3.4, 3.7, 3.8]),
+        case("one text, each token one in eight", [-4 * math.log(8)], [4]),
+        case("two texts of one length", [-8.0, -12.0], [4, 4]),
+        case("a long text and a title", [-30.0, -10.0], [20, 2]),
+        case("two books", [-60_000.0, -70_000.0], [20_000, 25_000]),
     ]
-    check("reported_loss", function, cases, REPORTED_LOSS)
+    check("perplexity", function, cases, PERPLEXITY)
 
 
-# ---- same_format
+# ---- per_word
 
-
-def _letters_only(text):
-    kept = "".join(c for c in text if c.isalnum() or c.isspace())
-    return " ".join(kept.split())
-
-
-SAME_FORMAT = [
+PER_WORD = [
     Mistake(
-        "runs of white space are left",
-        "A line break followed by an indent becomes several spaces, and still tells. "
-        "Fold the whole run into one.",
-        lambda t: t.replace("\n", " "),
-        lambda t: t.replace("\n", " ").strip(),
-        lambda t: t.replace("\n", " ").replace("\t", " ").strip(),
+        "multiplied by tokens per word",
+        "A word's probability is the *product* of its tokens': take a power.",
+        lambda p, n, words: p * n / words,
     ),
     Mistake(
-        "words are joined",
-        "A line break parts two words: put a space in its place.",
-        lambda t: t.replace("\n", ""),
-        lambda t: t.replace("\n", "").strip(),
-        lambda t: "".join(t.splitlines()),
-        lambda t: "".join(t.split()),
+        "divided by tokens per word",
+        "Nothing is shared out: a word of three tokens is three guesses in a row.",
+        lambda p, n, words: p * words / n,
     ),
     Mistake(
-        "only the ends are cleaned",
-        "strip() leaves what stands between the words.",
-        lambda t: t.strip(),
+        "the power is upside down",
+        "A word of many tokens is the harder guess: tokens *per* word.",
+        lambda p, n, words: p ** (words / n),
     ),
     Mistake(
-        "too much is folded",
-        "Capitals and punctuation are the author's words, not the file's format.",
-        lambda t: " ".join(t.lower().split()),
-        _letters_only,
+        "nothing is changed",
+        "Per token, it depends on who cut the tokens: bring in both counts.",
+        lambda p, n, words: p,
     ),
     Mistake(
-        "only spaces are folded",
-        "split(' ') knows only spaces; split() without an argument knows all white "
-        "space.",
-        lambda t: " ".join(w for w in t.split(" ") if w),
+        "nats, not a perplexity",
+        "These are nats per word; a perplexity is their exponential.",
+        lambda p, n, words: math.log(p) * n / words,
     ),
-    Mistake("nothing is changed", "The text comes back as it went in.", lambda t: t),
+    Mistake(
+        "two bases of logarithms",
+        "What log took, exp gives back; 2 to the power of nats is neither.",
+        lambda p, n, words: 2 ** (math.log(p) * n / words),
+        lambda p, n, words: math.exp(math.log2(p) * n / words),
+    ),
 ]
 
 
-def same_format(function: Callable) -> None:
-    """`function(text)` → the text with each run of white space as one space.
+def per_word(function: Callable) -> None:
+    """`function(perplexity, n_tokens, n_words)` → the same text's perplexity per word.
 
-    None at its ends.
+    A perplexity per token, and how many tokens and words the text has.
     """
-    pairs = {
-        "a line break": ("to be\nor not", "to be or not"),
-        "a line break and an indent": ("to be,\n    or not", "to be, or not"),
-        "white space at the ends": ("  to be \n", "to be"),
-        "a tab": ("to\tbe", "to be"),
-        "capitals and punctuation stay": ("To BE, or—not?", "To BE, or—not?"),
-    }
-    cases = [Case(what, (text,), folded) for what, (text, folded) in pairs.items()]
-    check("same_format", function, cases, SAME_FORMAT)
+
+    def case(what, perplexity, n_tokens, n_words):
+        """By way of the text's total."""
+        nats = n_tokens * math.log(perplexity)
+        return Case(what, (perplexity, n_tokens, n_words), math.exp(nats / n_words))
+
+    cases = [
+        case("two tokens a word", 3.0, 200, 100),
+        case("as many tokens as words", 40.0, 100, 100),
+        case("tokens of two words each", 25.0, 50, 100),
+        case("a text of 250,000 words", 3.1, 1_300_000, 250_000),
+    ]
+    check("per_word", function, cases, PER_WORD)
+
+
+# ---- batch_scores
+
+
+def _batch(model, rows, side="right", masked=False, shift=1):
+    """log p of each token, 0 where there is none, in a batch padded on one side."""
+    ids = pad_sequence(rows, batch_first=True, padding_side=side)  # (texts, longest)
+    real = pad_sequence([row > -1 for row in rows], True, False, side)
+    logits = model(ids, attention_mask=real.long() if masked else None).logits
+    scored = real[:, :-1] & real[:, 1:]  # both a token and the one before it
+    return picked(logits[:, :-1], ids[:, shift : ids.shape[1] - 1 + shift]) * scored
+
+
+def _in_training(model, rows):
+    return _batch(model.train(), rows).sum(1)
+
+
+def _all_positions(model, rows):
+    ids = pad_sequence(rows, batch_first=True)
+    return picked(model(ids).logits[:, :-1], ids[:, 1:]).sum(1)
+
+
+BATCH_SCORES = [
+    Mistake(
+        "padded on the left without a mask",
+        "The model reads the padding as the text's beginning. Pad on the right, or "
+        "give it a mask and positions.",
+        lambda model, rows: _batch(model, rows, "left").sum(1),
+    ),
+    Mistake(
+        "positions are counted from the padding",
+        "The mask hides the padding, but the text now begins at a later position: "
+        "give position_ids as well, or pad on the right.",
+        lambda model, rows: _batch(model, rows, "left", masked=True).sum(1),
+    ),
+    Mistake(
+        "dropout is left on",
+        "Training left the model in train mode, where it drops units by chance: "
+        "model.eval() first.",
+        _in_training,
+    ),
+    Mistake(
+        "padding is counted",
+        "A row's own tokens end where the row does: leave out what stands behind.",
+        _all_positions,
+    ),
+    Mistake(
+        "mean instead of sum",
+        "log p of a text is the sum over its tokens.",
+        lambda model, rows: torch.stack([_batch(model, [r]).mean() for r in rows]),
+        lambda model, rows: _batch(model, rows).mean(1),
+    ),
+    Mistake(
+        "the sign is turned", SIGN, lambda model, rows: -_batch(model, rows).sum(1)
+    ),
+    Mistake(
+        "no shift by one",
+        "The output at position t speaks about the token at t + 1.",
+        lambda model, rows: _batch(model, rows, shift=0).sum(1),
+    ),
+]
+
+
+def _twice(function, model, rows):
+    """Whether two calls agree, on a model that training has left with dropout on."""
+    for part in model.train().modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.1
+    first, second = numbers(function(model, rows)), numbers(function(model, rows))
+    same = np.allclose(first, second, equal_nan=True)
+    return "the same twice" if same else "another number the second time"
+
+
+@on_the_tiny_model
+def batch_scores(function: Callable) -> None:
+    """`function(model, rows)` → log p of each text, shape (texts,), in nats.
+
+    Rows of ids, each a tensor (n + 1,) with the separator first.
+    """
+    model, texts = tiny().model, ["That is the question", "To be", "or not"]
+    rows = [torch.tensor([tiny().bos_id, *ids]) for ids in tiny().encode(texts)]
+    scores = likelihood.score(tiny(), texts, progress=False).log_likelihood.tolist()
+
+    def case(what, first, last, expected, call=Case.call):
+        example = "the tiny model, " + ", ".join(map(repr, texts[first:last]))
+        args = (model, rows[first:last])
+        return Case(what, args, expected, example, call=call)
+
+    cases = [
+        case("one text", 1, 2, scores[1:2]),
+        case("a long text and a short one", 0, 2, scores[:2]),
+        case("three texts", 0, 3, scores),
+        case("asked twice, of a model just trained", 0, 2, "the same twice", _twice),
+    ]
+    check("batch_scores", function, cases, BATCH_SCORES)

@@ -34,7 +34,7 @@ def numbers(value) -> np.ndarray | None:
         value = [_plain(v) for v in value]
     try:
         return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return None
 
 

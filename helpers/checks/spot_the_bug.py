@@ -12,48 +12,48 @@ from torch.nn.utils.rnn import pad_sequence
 
 from helpers import likelihood
 from helpers.checks.answers import numbers
-from helpers.checks.checking import Case, Mistake, check
+from helpers.checks.checking import Case, Mistakes, check
 from helpers.checks.tiny_model import on_the_tiny_model, picked, tiny
-
-SIGN = "A loss is minus a log-likelihood."
 
 # ---- total_from_loss
 
-TOTAL_FROM_LOSS = [
-    Mistake(
-        "multiplied by the length",
-        "The loss is a mean over the tokens it *scored*. How many of ids did it score?",
-        lambda loss, ids: -loss * len(ids),
-    ),
-    Mistake(
-        "two tokens too few",
-        "Only one of ids is not scored: the first, which nothing comes before.",
-        lambda loss, ids: -loss * (len(ids) - 2),
-    ),
-    Mistake(
-        "one token too many",
-        "The separator is already among ids: nothing is added.",
-        lambda loss, ids: -loss * (len(ids) + 1),
-    ),
-    Mistake(
-        "the sign is turned",
-        SIGN,
-        lambda loss, ids: loss * (len(ids) - 1),
-        lambda loss, ids: loss * len(ids),
-    ),
-    Mistake(
-        "still a mean",
-        "A mean per token is no total: multiply by the number of tokens scored.",
-        lambda loss, ids: -loss,
-        lambda loss, ids: loss,
-    ),
-    Mistake(
-        "a probability, not its log",
-        "Leave out the exp: in a long text it underflows.",
-        lambda loss, ids: math.exp(-loss * (len(ids) - 1)),
-        lambda loss, ids: math.exp(-loss),
-    ),
-]
+TOTAL_FROM_LOSS = Mistakes()
+
+
+@TOTAL_FROM_LOSS.mistake("multiplied by the length")
+def _(loss, ids):
+    """The loss is a mean over the tokens it *scored*. How many of ids did it score?"""
+    return -loss * len(ids)
+
+
+@TOTAL_FROM_LOSS.mistake("two tokens too few")
+def _(loss, ids):
+    """Only one of ids is not scored: the first, which nothing comes before."""
+    return -loss * (len(ids) - 2)
+
+
+@TOTAL_FROM_LOSS.mistake("one token too many")
+def _(loss, ids):
+    """The separator is already among ids: nothing is added."""
+    return -loss * (len(ids) + 1)
+
+
+@TOTAL_FROM_LOSS.mistake("the sign is turned")
+def _(loss, ids):
+    """A loss is minus a log-likelihood."""
+    return loss * (len(ids) - 1), loss * len(ids)
+
+
+@TOTAL_FROM_LOSS.mistake("still a mean")
+def _(loss, ids):
+    """A mean per token is no total: multiply by the number of tokens scored."""
+    return -loss, loss
+
+
+@TOTAL_FROM_LOSS.mistake("a probability, not its log")
+def _(loss, ids):
+    """Leave out the exp: in a long text it underflows."""
+    return math.exp(-loss * (len(ids) - 1)), math.exp(-loss)
 
 
 @on_the_tiny_model
@@ -91,50 +91,58 @@ def total_from_loss(function: Callable) -> None:
 # ---- perplexity
 
 
+PERPLEXITY = Mistakes()
+
+
+@PERPLEXITY.mistake("a mean of perplexities")
+def _(s, n):
+    """Average the nats, not their exponentials: one hard text of two words would
+    outweigh a book.
+    """
+    return np.exp(-s / n).mean()
+
+
+@PERPLEXITY.mistake("every text weighs the same")
+def _(s, n):
+    """A mean of means gives a title the weight of a book: all nats by all tokens."""
+    return np.exp(-(s / n).mean())
+
+
+@PERPLEXITY.mistake("perplexities weighted by length")
+def _(s, n):
+    """Weights do not mend it: an exponential of a mean is no mean of exponentials."""
+    return np.average(np.exp(-s / n), weights=n)
+
+
+@PERPLEXITY.mistake("the sign is turned")
+def _(s, n):
+    """A loss is minus a log-likelihood."""
+    return np.exp(s.sum() / n.sum())
+
+
+@PERPLEXITY.mistake("no exponential")
+def _(s, n):
+    """These are nats per token; a perplexity is their exponential."""
+    return -s.sum() / n.sum()
+
+
+@PERPLEXITY.mistake("bits taken for nats")
+def _(s, n):
+    """The log-likelihoods are in nats: raise e to them, not 2."""
+    return 2 ** (-s.sum() / n.sum())
+
+
+@PERPLEXITY.mistake("one number for each text")
+def _(s, n):
+    """One number for all texts together: sum both first."""
+    return np.exp(-s / n)
+
+
+@PERPLEXITY.mistake("the exponential comes first")
 @np.errstate(over="ignore")
-def _exp_first(scores, n):
-    return np.exp(-scores.sum()) ** (1 / n.sum())
-
-
-PERPLEXITY = [
-    Mistake(
-        "a mean of perplexities",
-        "Average the nats, not their exponentials: one hard text of two words would "
-        "outweigh a book.",
-        lambda s, n: np.exp(-s / n).mean(),
-    ),
-    Mistake(
-        "every text weighs the same",
-        "A mean of means gives a title the weight of a book: all nats by all tokens.",
-        lambda s, n: np.exp(-(s / n).mean()),
-    ),
-    Mistake(
-        "perplexities weighted by length",
-        "Weights do not mend it: an exponential of a mean is no mean of exponentials.",
-        lambda s, n: np.average(np.exp(-s / n), weights=n),
-    ),
-    Mistake("the sign is turned", SIGN, lambda s, n: np.exp(s.sum() / n.sum())),
-    Mistake(
-        "no exponential",
-        "These are nats per token; a perplexity is their exponential.",
-        lambda s, n: -s.sum() / n.sum(),
-    ),
-    Mistake(
-        "bits taken for nats",
-        "The log-likelihoods are in nats: raise e to them, not 2.",
-        lambda s, n: 2 ** (-s.sum() / n.sum()),
-    ),
-    Mistake(
-        "one number for each text",
-        "One number for all texts together: sum both first.",
-        lambda s, n: np.exp(-s / n),
-    ),
-    Mistake(
-        "the exponential comes first",
-        "e to a whole text overflows: divide the nats by the tokens, then one exp.",
-        _exp_first,
-    ),
-]
+def _(s, n):
+    """e to a whole text overflows: divide the nats by the tokens, then one exp."""
+    return np.exp(-s.sum()) ** (1 / n.sum())
 
 
 def perplexity(function: Callable) -> None:
@@ -160,39 +168,43 @@ def perplexity(function: Callable) -> None:
 
 # ---- per_word
 
-PER_WORD = [
-    Mistake(
-        "multiplied by tokens per word",
-        "A word's probability is the *product* of its tokens': take a power.",
-        lambda p, n, words: p * n / words,
-    ),
-    Mistake(
-        "divided by tokens per word",
-        "Nothing is shared out: a word of three tokens is three guesses in a row.",
-        lambda p, n, words: p * words / n,
-    ),
-    Mistake(
-        "the power is upside down",
-        "A word of many tokens is the harder guess: tokens *per* word.",
-        lambda p, n, words: p ** (words / n),
-    ),
-    Mistake(
-        "nothing is changed",
-        "Per token, it depends on who cut the tokens: bring in both counts.",
-        lambda p, n, words: p,
-    ),
-    Mistake(
-        "nats, not a perplexity",
-        "These are nats per word; a perplexity is their exponential.",
-        lambda p, n, words: math.log(p) * n / words,
-    ),
-    Mistake(
-        "two bases of logarithms",
-        "What log took, exp gives back; 2 to the power of nats is neither.",
-        lambda p, n, words: 2 ** (math.log(p) * n / words),
-        lambda p, n, words: math.exp(math.log2(p) * n / words),
-    ),
-]
+PER_WORD = Mistakes()
+
+
+@PER_WORD.mistake("multiplied by tokens per word")
+def _(p, n, words):
+    """A word's probability is the *product* of its tokens': take a power."""
+    return p * n / words
+
+
+@PER_WORD.mistake("divided by tokens per word")
+def _(p, n, words):
+    """Nothing is shared out: a word of three tokens is three guesses in a row."""
+    return p * words / n
+
+
+@PER_WORD.mistake("the power is upside down")
+def _(p, n, words):
+    """A word of many tokens is the harder guess: tokens *per* word."""
+    return p ** (words / n)
+
+
+@PER_WORD.mistake("nothing is changed")
+def _(p, n, words):
+    """Per token, it depends on who cut the tokens: bring in both counts."""
+    return p
+
+
+@PER_WORD.mistake("nats, not a perplexity")
+def _(p, n, words):
+    """These are nats per word; a perplexity is their exponential."""
+    return math.log(p) * n / words
+
+
+@PER_WORD.mistake("two bases of logarithms")
+def _(p, n, words):
+    """What log took, exp gives back; 2 to the power of nats is neither."""
+    return 2 ** (math.log(p) * n / words), math.exp(math.log2(p) * n / words)
 
 
 def per_word(function: Callable) -> None:
@@ -227,54 +239,59 @@ def _batch(model, rows, side="right", masked=False, shift=1):
     return picked(logits[:, :-1], ids[:, shift : ids.shape[1] - 1 + shift]) * scored
 
 
-def _in_training(model, rows):
+BATCH_SCORES = Mistakes()
+
+
+@BATCH_SCORES.mistake("padded on the left without a mask")
+def _(model, rows):
+    """The model reads the padding as the text's beginning. Pad on the right, or give
+    it a mask and positions.
+    """
+    return _batch(model, rows, "left").sum(1)
+
+
+@BATCH_SCORES.mistake("positions are counted from the padding")
+def _(model, rows):
+    """The mask hides the padding, but the text now begins at a later position: give
+    position_ids as well, or pad on the right.
+    """
+    return _batch(model, rows, "left", masked=True).sum(1)
+
+
+@BATCH_SCORES.mistake("dropout is left on")
+def _(model, rows):
+    """Training left the model in train mode, where it drops units by chance:
+    model.eval() first.
+    """
     return _batch(model.train(), rows).sum(1)
 
 
-def _all_positions(model, rows):
+@BATCH_SCORES.mistake("padding is counted")
+def _(model, rows):
+    """A row's own tokens end where the row does: leave out what stands behind."""
     ids = pad_sequence(rows, batch_first=True)
     return picked(model(ids).logits[:, :-1], ids[:, 1:]).sum(1)
 
 
-BATCH_SCORES = [
-    Mistake(
-        "padded on the left without a mask",
-        "The model reads the padding as the text's beginning. Pad on the right, or "
-        "give it a mask and positions.",
-        lambda model, rows: _batch(model, rows, "left").sum(1),
-    ),
-    Mistake(
-        "positions are counted from the padding",
-        "The mask hides the padding, but the text now begins at a later position: "
-        "give position_ids as well, or pad on the right.",
-        lambda model, rows: _batch(model, rows, "left", masked=True).sum(1),
-    ),
-    Mistake(
-        "dropout is left on",
-        "Training left the model in train mode, where it drops units by chance: "
-        "model.eval() first.",
-        _in_training,
-    ),
-    Mistake(
-        "padding is counted",
-        "A row's own tokens end where the row does: leave out what stands behind.",
-        _all_positions,
-    ),
-    Mistake(
-        "mean instead of sum",
-        "log p of a text is the sum over its tokens.",
-        lambda model, rows: torch.stack([_batch(model, [r]).mean() for r in rows]),
-        lambda model, rows: _batch(model, rows).mean(1),
-    ),
-    Mistake(
-        "the sign is turned", SIGN, lambda model, rows: -_batch(model, rows).sum(1)
-    ),
-    Mistake(
-        "no shift by one",
-        "The output at position t speaks about the token at t + 1.",
-        lambda model, rows: _batch(model, rows, shift=0).sum(1),
-    ),
-]
+@BATCH_SCORES.mistake("mean instead of sum")
+def _(model, rows):
+    """log p of a text is the sum over its tokens."""
+    return (
+        torch.stack([_batch(model, [r]).mean() for r in rows]),
+        _batch(model, rows).mean(1),
+    )
+
+
+@BATCH_SCORES.mistake("the sign is turned")
+def _(model, rows):
+    """A loss is minus a log-likelihood."""
+    return -_batch(model, rows).sum(1)
+
+
+@BATCH_SCORES.mistake("no shift by one")
+def _(model, rows):
+    """The output at position t speaks about the token at t + 1."""
+    return _batch(model, rows, shift=0).sum(1)
 
 
 def _twice(function, model, rows):

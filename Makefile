@@ -57,7 +57,8 @@ exercises: .venv/test ## the blank exercises, from notebooks/exercises/solutions
 		--NotebookExporter.preprocessors=nbgrader.preprocessors.ClearSolutions \
 		--ClearOutputPreprocessor.enabled=True notebooks/exercises/solutions/*.ipynb
 
-# A corpus that is a file goes along; a base that is a folder does not.
+# A corpus that is a file goes along; a base that is a folder does not. The manifest is
+# handed out without its list of files: the pictures, which would give all away, are not.
 BASE ?= packaged
 NEURIPS ?= packaged
 HANDOUT := runs/handout/likelihood
@@ -70,7 +71,9 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 	@$(PY) -m nbconvert --log-level=ERROR --to notebook --ClearOutputPreprocessor.enabled=True \
 		--output-dir $(HANDOUT)/notebooks notebooks/[0-9]*.ipynb
 	@cp notebooks/exercises/*.ipynb $(HANDOUT)/notebooks/exercises
-	@cp submission/likelihoods.csv submission/manifest.json $(HANDOUT)/submission
+	@cp submission/likelihoods.csv $(HANDOUT)/submission
+	@$(PY) -c 'import json, sys; facts = json.load(sys.stdin); del facts["files"]; print(json.dumps(facts))' \
+		< submission/manifest.json > $(HANDOUT)/submission/manifest.json
 	@$(if $(wildcard $(NEURIPS)),cp $(NEURIPS) $(HANDOUT))
 	@printf '%s\n' '# One choice for the whole class; the environment wins over it.' \
 		'profile = "$(or $(PROFILE),classroom)"' 'base = "$(BASE)"' \

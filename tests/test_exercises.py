@@ -6,6 +6,7 @@ are the solutions cleared.
 
 import inspect
 import math
+import re
 import textwrap
 import time
 from pathlib import Path
@@ -1242,3 +1243,11 @@ def test_every_blank_fails_its_checks_with_a_message_that_helps(path):
                 exec(source, names)
             tried += 1
     assert tried == blanks > 0
+
+
+def test_the_lines_for_colab_install_what_the_project_pins():
+    project = EXERCISES.parents[1]
+    said = (project / "TEACHING.md").read_text(encoding="utf-8")
+    pins = re.findall(r"[\w-]+==[\d.]+", said)
+    declared = (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert len(pins) == 2 and all(f'"{pin}"' in declared for pin in pins)

@@ -192,15 +192,9 @@ def _cause(got, expected, function: Callable) -> tuple[str, str]:
             "print the shapes of what goes into it."
         )
     if got is None:
-        return (
-            "nothing is returned",
-            "The function ends without a value: is there a “return”?",
-        )
+        return "nothing is returned", "Its end is reached: is there a “return”?"
     if isinstance(expected, pd.Series) and not isinstance(got, pd.Series):
-        return (
-            "not a Series",
-            "Return a pandas Series, so that each number keeps the name of its string.",
-        )
+        return "not a Series", "Return a Series: each number keeps its string's name."
     a, b = numbers(got), None if isinstance(expected, str) else numbers(expected)
     if a is not None and b is not None and a.shape != b.shape:
         return "another shape", (
@@ -208,15 +202,8 @@ def _cause(got, expected, function: Callable) -> tuple[str, str]:
             f"{_in_words(b)}."
         )
     if a is not None and np.isnan(a).any():
-        return (
-            "not a number",
-            "Something was divided by zero, or infinity taken from infinity, on the "
-            "way.",
-        )
-    return "", (
-        "None of the usual mistakes gives this. Work the example out on paper, one "
-        "step at a time."
-    )
+        return "not a number", "Something is divided by zero, or ∞ − ∞ is taken."
+    return "", "None of the usual mistakes gives this. Work the example out on paper."
 
 
 def _where(error: Exception, function: Callable) -> str:
@@ -229,9 +216,7 @@ def _where(error: Exception, function: Callable) -> str:
 
 
 def _in_words(b: np.ndarray) -> str:
-    if b.ndim == 0:
-        return "a single number"
-    return f"{len(b)} numbers in a row" if b.ndim == 1 else "a table of numbers"
+    return ("a single number", "numbers in a row", "a table of numbers")[b.ndim]
 
 
 def _compared(function: Callable, case: Case, got, cause: str, hint: str) -> tuple:

@@ -204,15 +204,7 @@ def _drawn(probs, luck):
 
 
 def _loop(
-    next_logits,
-    prompt,
-    temperature,
-    end,
-    longest,
-    seed,
-    draw=_drawn,
-    anew=False,
-    read=lambda ids, n: ids,
+    f, prompt, t, end, longest, seed, draw=_drawn, anew=False, read=lambda ids, n: ids
 ):
     """The loop, in which one thing may be wrong.
 
@@ -221,7 +213,7 @@ def _loop(
     """
     luck, ids = torch.Generator().manual_seed(seed), list(prompt)
     for _ in range(longest):
-        probs = (next_logits(read(ids, len(prompt))) / temperature).softmax(-1)
+        probs = (f(read(ids, len(prompt))) / t).softmax(-1)
         token = draw(probs, luck.manual_seed(seed) if anew else luck)
         if token == end:
             break

@@ -18,6 +18,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import roc_auc_score
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers import checks
 
@@ -824,62 +825,256 @@ wrong("total_from_loss", "a probability, not its log")(
     lambda loss, ids: math.exp(-loss) ** (len(ids) - 1)
 )
 
-right("reported_loss")(lambda validation, test: test[validation.argmin()])
-right("reported_loss")(lambda validation, test: min(zip(validation, test))[1])
-right("reported_loss")(
-    lambda validation, test: (
-        pd.DataFrame({"v": validation, "t": test}).sort_values("v").t.iloc[0]
+
+@right("perplexity")
+def perplexity_in_numpy(log_likelihoods, n_tokens):
+    return np.exp(-log_likelihoods.sum() / n_tokens.sum())
+
+
+@right("perplexity")
+def perplexity_in_a_loop(log_likelihoods, n_tokens):
+    nats = tokens = 0
+    for score, n in zip(log_likelihoods, n_tokens):
+        nats, tokens = nats - score, tokens + n
+    return math.exp(nats / tokens)
+
+
+@right("perplexity")
+def perplexity_by_weights(log_likelihoods, n_tokens):
+    rates = torch.tensor(log_likelihoods / n_tokens)
+    shares = torch.tensor(n_tokens / n_tokens.sum())
+    return 2 ** (-(rates * shares).sum() / math.log(2))
+
+
+wrong("perplexity", "a mean of perplexities")(
+    lambda s, n: sum(math.exp(-a / b) for a, b in zip(s, n)) / len(s)
+)
+wrong("perplexity", "every text weighs the same")(lambda s, n: np.exp(np.mean(-s / n)))
+wrong("perplexity", "perplexities weighted by length")(
+    lambda s, n: (np.exp(-s / n) * n).sum() / n.sum()
+)
+wrong("perplexity", "the sign is turned")(lambda s, n: math.exp(sum(s) / sum(n)))
+wrong("perplexity", "no exponential")(lambda s, n: -sum(s) / sum(n))
+wrong("perplexity", "bits taken for nats")(lambda s, n: 2 ** -(sum(s) / sum(n)))
+wrong("perplexity", "one number for each text")(
+    lambda s, n: [math.exp(-a / b) for a, b in zip(s, n)]
+)
+
+
+@wrong("perplexity", "the exponential comes first")
+def perplexity_1(log_likelihoods, n_tokens):
+    with np.errstate(all="ignore"):
+        return (1 / np.exp(log_likelihoods.sum())) ** (1 / n_tokens.sum())
+
+
+right("per_word")(
+    lambda perplexity, n_tokens, n_words: perplexity ** (n_tokens / n_words)
+)
+right("per_word")(
+    lambda perplexity, n_tokens, n_words: np.exp(
+        np.log(perplexity) * n_tokens / n_words
     )
 )
-wrong("reported_loss", "chosen on the test split")(lambda validation, test: min(test))
-wrong("reported_loss", "the validation loss is reported")(
-    lambda validation, test: min(validation)
+right("per_word")(
+    lambda perplexity, n_tokens, n_words: perplexity_in_numpy(
+        np.array([-math.log(perplexity) * n_tokens]), np.array([n_words])
+    )
 )
-wrong("reported_loss", "the last checkpoint")(
-    lambda validation, test: test[len(test) - 1]
+wrong("per_word", "multiplied by tokens per word")(lambda p, n, words: n / words * p)
+wrong("per_word", "divided by tokens per word")(lambda p, n, words: p / (n / words))
+wrong("per_word", "the power is upside down")(
+    lambda p, n, words: math.exp(math.log(p) / (n / words))
 )
-wrong("reported_loss", "both splits choose")(
-    lambda validation, test: test[np.argmin((validation + test) / 2)]
+wrong("per_word", "nothing is changed")(lambda p, n, words: float(p))
+wrong("per_word", "nats, not a perplexity")(
+    lambda p, n, words: np.log(p ** (n / words))
 )
-wrong("reported_loss", "a mean over checkpoints")(
-    lambda validation, test: sum(test) / len(test)
-)
-wrong("reported_loss", "the worst checkpoint")(
-    lambda validation, test: test[np.argmax(validation)]
-)
-wrong("reported_loss", "which checkpoint, not its loss")(
-    lambda validation, test: np.argmin(validation)
+wrong("per_word", "two bases of logarithms")(
+    lambda p, n, words: 2 ** (np.log(p) * n / words)
 )
 
-right("same_format")(lambda text: " ".join(text.split()))
+
+@right("batch_scores")
+@torch.no_grad()
+def scores_one_by_one(model, rows):
+    model.eval()
+    return [ll_with_gather(model(row[None]).logits[0], row).item() for row in rows]
 
 
-@right("same_format")
-def folded_by_pattern(text):
-    return re.sub(r"\s+", " ", text).strip()
+def padded(rows, side="right"):
+    ids = pad_sequence(rows, batch_first=True, padding_side=side)
+    real = [torch.ones(len(row), dtype=torch.long) for row in rows]
+    return ids, pad_sequence(real, batch_first=True, padding_side=side)
 
 
-@right("same_format")
-def folded_by_letter(text):
-    out = ""
-    for c in text:
-        if not c.isspace():
-            out += c
-        elif out and out[-1] != " ":
-            out += " "
-    return out.rstrip()
+def scored(logits, ids, real):
+    losses = F.cross_entropy(logits[:, :-1].mT, ids[:, 1:], reduction="none")
+    return -(losses * (real[:, :-1] * real[:, 1:])).sum(1)
 
 
-wrong("same_format", "runs of white space are left")(
-    lambda text: text.replace("\n", " ").strip()
+@right("batch_scores")
+def scores_padded_on_the_right(model, rows):
+    was_training = model.training
+    model.train(False)
+    ids, real = padded(rows)
+    scores = scored(model(ids).logits, ids, real)
+    model.train(was_training)
+    return scores
+
+
+@right("batch_scores")
+def scores_padded_on_the_left(model, rows):
+    ids, real = padded(rows, "left")
+    positions = (real.cumsum(1) - 1).clamp(min=0)
+    logits = model.eval()(ids, attention_mask=real, position_ids=positions).logits
+    return scored(logits, ids, real)
+
+
+@wrong("batch_scores", "padded on the left without a mask")
+def scores_1(model, rows):
+    ids, real = padded(rows, "left")
+    return scored(model.eval()(ids).logits, ids, real)
+
+
+@wrong("batch_scores", "positions are counted from the padding")
+def scores_2(model, rows):
+    ids, real = padded(rows, "left")
+    return scored(model.eval()(ids, attention_mask=real).logits, ids, real)
+
+
+@wrong("batch_scores", "dropout is left on")
+def scores_3(model, rows):
+    return torch.stack([ll_with_gather(model(r[None]).logits[0], r) for r in rows])
+
+
+@wrong("batch_scores", "padding is counted")
+def scores_4(model, rows):
+    ids, real = padded(rows)
+    return scored(model.eval()(ids).logits, ids, torch.ones_like(real))
+
+
+@wrong("batch_scores", "mean instead of sum")
+def scores_5(model, rows):
+    model.eval()
+    return [-model(row[None], labels=row[None]).loss for row in rows]
+
+
+@wrong("batch_scores", "the sign is turned")
+def scores_6(model, rows):
+    return [-score for score in scores_one_by_one(model, rows)]
+
+
+@wrong("batch_scores", "no shift by one")
+def scores_7(model, rows):
+    model.eval()
+    logits = [model(row[None]).logits[0, :-1] for row in rows]
+    losses = [
+        F.cross_entropy(x, row[:-1], reduction="sum") for x, row in zip(logits, rows)
+    ]
+    return -torch.stack(losses)
+
+
+# ---- write
+
+
+@right("write")
+def write_with_a_generator(next_logits, prompt, temperature, end, longest, seed):
+    luck = torch.Generator().manual_seed(seed)
+    ids = list(prompt)
+    while len(ids) < len(prompt) + longest:
+        p = (next_logits(ids) / temperature).softmax(-1)
+        token = torch.multinomial(p, 1, generator=luck).item()
+        if token == end:
+            break
+        ids.append(token)
+    return ids[len(prompt) :]
+
+
+@right("write")
+def write_in_numpy(next_logits, prompt, temperature, end, longest, seed):
+    rng, new = np.random.default_rng(seed), []
+    for _ in range(longest):
+        p = (next_logits(prompt + new).double() / temperature).softmax(-1).numpy()
+        new.append(int(rng.choice(len(p), p=p / p.sum())))
+        if new[-1] == end:
+            return new[:-1]
+    return new
+
+
+@right("write")
+def write_in_tensors(next_logits, prompt, temperature, end, longest, seed):
+    torch.manual_seed(seed)
+    ids = torch.tensor(prompt)
+    for _ in range(longest):
+        logits = next_logits(ids) / temperature
+        token = torch.distributions.Categorical(logits=logits).sample()
+        if token == end:
+            break
+        ids = torch.cat([ids, token[None]])
+    return ids[len(prompt) :]
+
+
+def writing(draw=None, ask=None, seeded=True, anew=False, longest_by=0):
+    """The loop with another way to draw, or another question to the model."""
+
+    def write(next_logits, prompt, temperature, end, longest, seed):
+        rng, new = np.random.default_rng(seed if seeded else None), []
+        while len(new) < longest + longest_by:
+            rng = np.random.default_rng(seed) if anew else rng
+            logits = next_logits(ask(prompt, new) if ask else [*prompt, *new])
+            p = (logits.double() / temperature).softmax(-1).numpy()
+            token = draw(p) if draw else int((p.cumsum() < rng.random()).sum())
+            if token == end:
+                break
+            new.append(token)
+        return new
+
+    return write
+
+
+wrong("write", "the likeliest, not a draw")(writing(draw=lambda p: int(p.argmax())))
+wrong("write", "the seed is set anew for each token")(writing(anew=True))
+wrong("write", "the seed is not used")(writing(seeded=False))
+wrong("write", "only the last token is read")(
+    writing(ask=lambda prompt, new: [*prompt, *new][-1:])
 )
-wrong("same_format", "words are joined")(lambda text: text.replace("\n", ""))
-wrong("same_format", "only the ends are cleaned")(lambda text: text.strip())
-wrong("same_format", "too much is folded")(lambda text: " ".join(text.lower().split()))
-wrong("same_format", "only spaces are folded")(
-    lambda text: " ".join(filter(None, text.split(" ")))
+wrong("write", "what was drawn is not read")(writing(ask=lambda prompt, new: prompt))
+wrong("write", "one token too many")(writing(longest_by=1))
+wrong("write", "one token too few")(writing(longest_by=-1))
+wrong("write", "the text does not end")(
+    lambda f, ids, t, end, n, seed: write_in_numpy(f, ids, t, -1, n, seed)
 )
-wrong("same_format", "nothing is changed")(lambda text: str(text))
+wrong("write", "the temperature is left out")(
+    lambda f, ids, t, end, n, seed: write_in_numpy(f, ids, 1, end, n, seed)
+)
+wrong("write", "multiplied by the temperature")(
+    lambda f, ids, t, end, n, seed: write_in_tensors(f, ids, 1 / t, end, n, seed)
+)
+wrong("write", "the prompt comes back as well")(
+    lambda f, ids, *rest: ids + write_in_numpy(f, ids, *rest)
+)
+
+
+@wrong("write", "the end token is kept")
+def write_1(next_logits, prompt, temperature, end, longest, seed):
+    luck, new = torch.Generator().manual_seed(seed), []
+    while len(new) < longest and end not in new:
+        p = (next_logits(prompt + new) / temperature).softmax(-1)
+        new.append(int(p.multinomial(1, generator=luck)))
+    return new
+
+
+@wrong("write", "changed in place")
+def write_2(next_logits, prompt, temperature, end, longest, seed):
+    torch.manual_seed(seed)
+    read = len(prompt)
+    for _ in range(longest):
+        token = int((next_logits(prompt) / temperature).softmax(-1).multinomial(1))
+        if token == end:
+            break
+        prompt.append(token)
+    return prompt[read:]
+
 
 TASKS = list(dict.fromkeys(task for task, _ in RIGHT))
 
@@ -1048,3 +1243,11 @@ def test_every_blank_fails_its_checks_with_a_message_that_helps(path):
                 exec(source, names)
             tried += 1
     assert tried == blanks > 0
+
+
+def test_the_lines_for_colab_install_what_the_project_pins():
+    project = EXERCISES.parents[1]
+    said = (project / "TEACHING.md").read_text(encoding="utf-8")
+    pins = re.findall(r"[\w-]+==[\d.]+", said)
+    declared = (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert len(pins) == 2 and all(f'"{pin}"' in declared for pin in pins)

@@ -11,10 +11,15 @@ check must recognise.
 
 from helpers.checks.checking import FAILED, UNCHECKED, NotYet
 from helpers.checks.exercise_02 import log_likelihood, log_likelihoods, training_step
-from helpers.checks.exercise_05 import horizon, reshape
+from helpers.checks.exercise_05 import horizon, reshape, write
 from helpers.checks.exercise_06 import auroc, bits_per_byte
 from helpers.checks.exercise_07 import likelihood_ratio, posterior
-from helpers.checks.spot_the_bug import reported_loss, same_format, total_from_loss
+from helpers.checks.spot_the_bug import (
+    batch_scores,
+    per_word,
+    perplexity,
+    total_from_loss,
+)
 
 __all__ = [
     "FAILED",
@@ -27,9 +32,11 @@ __all__ = [
     "log_likelihood",
     "log_likelihoods",
     "posterior",
-    "reported_loss",
+    "batch_scores",
     "reshape",
-    "same_format",
+    "per_word",
+    "perplexity",
     "total_from_loss",
     "training_step",
+    "write",
 ]

@@ -15,6 +15,8 @@ def same(before, after) -> bool:
         return np.array_equal(before, after)
     if isinstance(before, pd.DataFrame):
         return before.equals(after)
+    if isinstance(before, list):
+        return len(before) == len(after) and all(map(same, before, after))
     return isinstance(before, torch.nn.Module) or before == after
 
 
@@ -32,7 +34,7 @@ def numbers(value) -> np.ndarray | None:
         value = [_plain(v) for v in value]
     try:
         return np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RuntimeError):
         return None
 
 

@@ -37,18 +37,38 @@ class Case:
     call: Callable = lambda function, *args: function(*args)
 
 
+@dataclass(frozen=True)
 class Mistake:
-    """A usual mistake: its name, what to do about it, wrong functions that make it."""
+    """A usual mistake: its name, what to do about it, a wrong function that makes it.
 
-    def __init__(self, name: str, hint: str, *functions: Callable, rtol: float = 0.0):
-        self.name, self.hint, self.functions, self.rtol = name, hint, functions, rtol
+    A tuple from that function holds several numbers that the mistake may give.
+    """
+
+    name: str
+    hint: str
+    function: Callable
+    rtol: float = 0.0
 
     def gives(self, value, case: Case) -> bool:
-        """Whether one of the wrong functions gives `value` in this case."""
+        """Whether the wrong function gives `value` in this case."""
         if isinstance(value, Exception):
             return False
-        rtol = max(case.rtol, self.rtol)
-        return any(agree(value, _run(case, f)[0], rtol) for f in self.functions)
+        wrong, _ = _run(case, self.function)
+        every = wrong if isinstance(wrong, tuple) else (wrong,)
+        return any(agree(value, one, max(case.rtol, self.rtol)) for one in every)
+
+
+class Mistakes(list):
+    """The usual mistakes of a task."""
+
+    def mistake(self, name: str, rtol: float = 0.0) -> Callable:
+        """Adds the wrong function below it, whose docstring is the hint."""
+
+        def add(function: Callable) -> None:
+            hint = " ".join(function.__doc__.split())
+            self.append(Mistake(name, hint, function, rtol))
+
+        return add
 
 
 @dataclass(frozen=True)
@@ -172,31 +192,18 @@ def _cause(got, expected, function: Callable) -> tuple[str, str]:
             "print the shapes of what goes into it."
         )
     if got is None:
-        return (
-            "nothing is returned",
-            "The function ends without a value: is there a “return”?",
-        )
+        return "nothing is returned", "Its end is reached: is there a “return”?"
     if isinstance(expected, pd.Series) and not isinstance(got, pd.Series):
-        return (
-            "not a Series",
-            "Return a pandas Series, so that each number keeps the name of its string.",
-        )
+        return "not a Series", "Return a Series: each number keeps its string's name."
     a, b = numbers(got), None if isinstance(expected, str) else numbers(expected)
     if a is not None and b is not None and a.shape != b.shape:
         return "another shape", (
-            f"The answer has shape {a.shape}, where {b.shape} is asked for: "
+            f"The answer has shape {a.shape}, where {b.shape} is wanted: "
             f"{_in_words(b)}."
         )
     if a is not None and np.isnan(a).any():
-        return (
-            "not a number",
-            "Something was divided by zero, or infinity taken from infinity, on the "
-            "way.",
-        )
-    return "", (
-        "None of the usual mistakes gives this. Work the example out on paper, one "
-        "step at a time."
-    )
+        return "not a number", "Something is divided by zero, or ∞ − ∞ is taken."
+    return "", "None of the usual mistakes gives this. Work the example out on paper."
 
 
 def _where(error: Exception, function: Callable) -> str:
@@ -209,9 +216,7 @@ def _where(error: Exception, function: Callable) -> str:
 
 
 def _in_words(b: np.ndarray) -> str:
-    if b.ndim == 0:
-        return "a single number"
-    return f"{len(b)} numbers in a row" if b.ndim == 1 else "a table of numbers"
+    return ("a single number", "numbers in a row", "a table of numbers")[b.ndim]
 
 
 def _compared(function: Callable, case: Case, got, cause: str, hint: str) -> tuple:
@@ -246,7 +251,7 @@ def _left_alone(outcomes: list[tuple[object, str]]) -> Result:
         return Result(what, PASSED if ran else UNCHECKED)
     lines = (
         f"likely    “{changed[0]}” is changed in place",
-        "hint      “x /= t” writes into the caller's own x, so that a second "
-        "call starts from it; write “x = x / t”.",
+        "hint      It is the caller's own, and a second call starts from it. Make a "
+        "new one: “x = x / t” for “x /= t”, “[*ids, i]” for “ids.append(i)”.",
     )
     return Result(what, FAILED, lines, "changed in place")

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from helpers import likelihood
-from helpers.checks.checking import Case, Mistake, check
+from helpers.checks.checking import Case, Mistakes, check
 from helpers.checks.tiny_model import on_the_tiny_model, picked, tiny, tiny_logits
 
 
@@ -20,81 +20,90 @@ def _noise(seed: int, *shape: int) -> torch.Tensor:
 
 # ---- log_likelihood
 
-LOG_LIKELIHOOD = [
-    Mistake(
-        "no shift by one",
-        "Row t of the logits speaks about the token after ids[t], not about ids[t] "
-        "itself.",
-        lambda x, i: picked(x, i).sum(),
-        lambda x, i: picked(x[1:], i[1:]).sum(),
-        lambda x, i: picked(x[:-1], i[:-1]).sum(),
-    ),
-    Mistake(
-        "shifted the wrong way",
-        "You ask each row about the token before its own; it knows the one after.",
-        lambda x, i: picked(x[1:], i[:-1]).sum(),
-    ),
-    Mistake(
-        "the first token is left out",
-        "Row 0 has read the separator alone and speaks about ids[1], the text's first "
-        "token: it counts.",
-        lambda x, i: picked(x[1:-1], i[2:]).sum(),
-    ),
-    Mistake(
-        "the last token is left out",
-        "The last but one row speaks about the last token: one row too few.",
-        lambda x, i: picked(x[:-2], i[1:-1]).sum(),
-    ),
-    Mistake(
-        "mean instead of sum",
-        "The chain rule adds the terms up; their mean is no log p of the text.",
-        lambda x, i: picked(x[:-1], i[1:]).mean(),
-    ),
-    Mistake(
-        "the sign is turned",
-        "A loss is minus a log-likelihood. Log-probabilities are never above zero.",
-        lambda x, i: -picked(x[:-1], i[1:]).sum(),
-    ),
-    Mistake(
-        "no softmax",
-        "Logits are not yet log-probabilities: a softmax over the vocabulary makes "
-        "them so.",
-        lambda x, i: x[:-1].float().gather(-1, i[1:, None]).sum(),
-    ),
-    Mistake(
-        "softmax over the wrong axis",
-        "Each row must sum to one: the softmax runs over the vocabulary, the last "
-        "axis.",
-        lambda x, i: x.float().log_softmax(0)[:-1].gather(-1, i[1:, None]).sum(),
-        lambda x, i: x[:-1].float().log_softmax(0).gather(-1, i[1:, None]).sum(),
-    ),
-    Mistake(
-        "a probability, not its log",
-        "Sum logs; the product of a long text's probabilities underflows.",
-        lambda x, i: picked(x[:-1], i[1:]).exp().prod(),
-        lambda x, i: picked(x[:-1], i[1:]).exp().sum(),
-    ),
-    Mistake(
-        "bits instead of nats",
-        "Use the natural logarithm.",
-        lambda x, i: picked(x[:-1], i[1:]).sum() / math.log(2),
-    ),
-    Mistake(
-        "log of a softmax",
-        "The softmax underflows to 0 and its log is −∞; log_softmax does both without "
-        "it.",
-        lambda x, i: x[:-1].float().softmax(-1).log().gather(-1, i[1:, None]).sum(),
-    ),
-    Mistake(
-        "rounded to bfloat16",
-        "bfloat16 keeps two to three digits: turn the logits into float32 *before* the "
-        "softmax.",
-        lambda x, i: (
-            x[:-1].bfloat16().log_softmax(-1).gather(-1, i[1:, None]).float().sum()
-        ),
-        rtol=0.01,
-    ),
-]
+LOG_LIKELIHOOD = Mistakes()
+
+
+@LOG_LIKELIHOOD.mistake("no shift by one")
+def _(x, i):
+    """Row t of the logits speaks about the token after ids[t], not about ids[t]
+    itself.
+    """
+    return picked(x, i).sum(), picked(x[1:], i[1:]).sum(), picked(x[:-1], i[:-1]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("shifted the wrong way")
+def _(x, i):
+    """You ask each row about the token before its own; it knows the one after."""
+    return picked(x[1:], i[:-1]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("the first token is left out")
+def _(x, i):
+    """Row 0 has read the separator alone and speaks about ids[1], the text's first
+    token: it counts.
+    """
+    return picked(x[1:-1], i[2:]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("the last token is left out")
+def _(x, i):
+    """The last but one row speaks about the last token: one row too few."""
+    return picked(x[:-2], i[1:-1]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("mean instead of sum")
+def _(x, i):
+    """The chain rule adds the terms up; their mean is no log p of the text."""
+    return picked(x[:-1], i[1:]).mean()
+
+
+@LOG_LIKELIHOOD.mistake("the sign is turned")
+def _(x, i):
+    """A loss is minus a log-likelihood. Log-probabilities are never above zero."""
+    return -picked(x[:-1], i[1:]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("no softmax")
+def _(x, i):
+    """Logits are not yet log-probabilities: a softmax over the vocabulary makes them
+    so.
+    """
+    return x[:-1].float().gather(-1, i[1:, None]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("softmax over the wrong axis")
+def _(x, i):
+    """Each row must sum to one: the softmax runs over the vocabulary, the last axis."""
+    return (
+        x.float().log_softmax(0)[:-1].gather(-1, i[1:, None]).sum(),
+        x[:-1].float().log_softmax(0).gather(-1, i[1:, None]).sum(),
+    )
+
+
+@LOG_LIKELIHOOD.mistake("a probability, not its log")
+def _(x, i):
+    """Sum logs; the product of a long text's probabilities underflows."""
+    return picked(x[:-1], i[1:]).exp().prod(), picked(x[:-1], i[1:]).exp().sum()
+
+
+@LOG_LIKELIHOOD.mistake("bits instead of nats")
+def _(x, i):
+    """Use the natural logarithm."""
+    return picked(x[:-1], i[1:]).sum() / math.log(2)
+
+
+@LOG_LIKELIHOOD.mistake("log of a softmax")
+def _(x, i):
+    """The softmax underflows to 0, whose log is −∞; log_softmax does both at once."""
+    return x[:-1].float().softmax(-1).log().gather(-1, i[1:, None]).sum()
+
+
+@LOG_LIKELIHOOD.mistake("rounded to bfloat16", rtol=0.01)
+def _(x, i):
+    """bfloat16 keeps two to three digits: turn the logits into float32 *before* the
+    softmax.
+    """
+    return x[:-1].bfloat16().log_softmax(-1).gather(-1, i[1:, None]).float().sum()
 
 
 @on_the_tiny_model
@@ -160,56 +169,60 @@ def _masked(x, i, n):
     return picked(x[:, :-1], i[:, 1:]) * (torch.arange(i.shape[1] - 1) < n[:, None])
 
 
-LOG_LIKELIHOODS = [
-    Mistake(
-        "padding is counted",
-        "Only the first lengths[i] tokens after the separator belong to text i.",
-        lambda x, i, n: picked(x[:, :-1], i[:, 1:]).sum(1),
-    ),
-    Mistake(
-        "the separator is taken for padding",
-        "A text may hold the padding's id itself. Mask by position, not by id.",
-        lambda x, i, n: (picked(x[:, :-1], i[:, 1:]) * (i[:, 1:] != 0)).sum(1),
-    ),
-    Mistake(
-        "the last token of each text is masked",
-        "lengths counts the tokens after the separator: once shifted, positions 0 to "
-        "lengths − 1 are all real.",
-        lambda x, i, n: _masked(x, i, n - 1).sum(1),
-    ),
-    Mistake(
-        "one token of padding is counted",
-        "One position too many: after the shift, positions *below* lengths are real.",
-        lambda x, i, n: _masked(x, i, n + 1).sum(1),
-    ),
-    Mistake(
-        "mean instead of sum",
-        "A mean per token is no log-likelihood, and long texts lose their length in "
-        "it.",
-        lambda x, i, n: _masked(x, i, n).sum(1) / n,
-        lambda x, i, n: _masked(x, i, n).mean(1),
-    ),
-    Mistake(
-        "the batch is summed up",
-        "Sum over a text's tokens, axis 1, and keep one number for each text.",
-        lambda x, i, n: _masked(x, i, n).sum(),
-        lambda x, i, n: _masked(x, i, n).sum(0),
-    ),
-    Mistake(
-        "no shift by one",
-        "Row t of the logits speaks about the token after ids[:, t].",
-        lambda x, i, n: (picked(x, i) * (torch.arange(i.shape[1]) < n[:, None])).sum(1),
-        lambda x, i, n: (picked(x, i) * (torch.arange(i.shape[1]) <= n[:, None])).sum(
-            1
-        ),
-        lambda x, i, n: _masked(x[:, 1:], i, n).sum(1),
-    ),
-    Mistake(
-        "the sign is turned",
-        "A loss is minus a log-likelihood. Log-probabilities are never above zero.",
-        lambda x, i, n: -_masked(x, i, n).sum(1),
-    ),
-]
+LOG_LIKELIHOODS = Mistakes()
+
+
+@LOG_LIKELIHOODS.mistake("padding is counted")
+def _(x, i, n):
+    """Only the first lengths[i] tokens after the separator belong to text i."""
+    return picked(x[:, :-1], i[:, 1:]).sum(1)
+
+
+@LOG_LIKELIHOODS.mistake("the separator is taken for padding")
+def _(x, i, n):
+    """A text may hold the padding's id itself. Mask by position, not by id."""
+    return (picked(x[:, :-1], i[:, 1:]) * (i[:, 1:] != 0)).sum(1)
+
+
+@LOG_LIKELIHOODS.mistake("the last token of each text is masked")
+def _(x, i, n):
+    """lengths counts the tokens after the separator: once shifted, positions 0 to
+    lengths − 1 are all real.
+    """
+    return _masked(x, i, n - 1).sum(1)
+
+
+@LOG_LIKELIHOODS.mistake("one token of padding is counted")
+def _(x, i, n):
+    """One position too many: after the shift, positions *below* lengths are real."""
+    return _masked(x, i, n + 1).sum(1)
+
+
+@LOG_LIKELIHOODS.mistake("mean instead of sum")
+def _(x, i, n):
+    """A mean per token is no log-likelihood, and long texts lose their length in it."""
+    return _masked(x, i, n).sum(1) / n, _masked(x, i, n).mean(1)
+
+
+@LOG_LIKELIHOODS.mistake("the batch is summed up")
+def _(x, i, n):
+    """Sum over a text's tokens, axis 1, and keep one number for each text."""
+    return _masked(x, i, n).sum(), _masked(x, i, n).sum(0)
+
+
+@LOG_LIKELIHOODS.mistake("no shift by one")
+def _(x, i, n):
+    """Row t of the logits speaks about the token after ids[:, t]."""
+    return (
+        (picked(x, i) * (torch.arange(i.shape[1]) < n[:, None])).sum(1),
+        ((picked(x, i) * (torch.arange(i.shape[1]) <= n[:, None])).sum(1)),
+    )
+
+
+@LOG_LIKELIHOODS.mistake("the sign is turned")
+def _(x, i, n):
+    """A loss is minus a log-likelihood. Log-probabilities are never above zero."""
+    return -_masked(x, i, n).sum(1)
 
 
 @on_the_tiny_model
@@ -262,70 +275,78 @@ def _mean_surprise(model, ids):
     return _surprise(model, ids).mean()
 
 
-def _step(loss_of=_mean_surprise, rate=lambda lr: lr, clear=True, after=False):
+def _step(model, ids, lr, loss_of=_mean_surprise, clear=True, after=False):
     """A step of gradient descent in which one thing may be wrong.
 
-    Another loss, another rate, gradients not cleared, or the loss after the step.
+    Another loss, gradients not cleared, or the loss after the step.
     """
-
-    def step(model, ids, lr):
-        if clear:
-            model.zero_grad()
-        loss = loss_of(model, ids)
-        loss.backward()
-        with torch.no_grad():
-            for weight in model.parameters():
-                weight -= rate(lr) * weight.grad
-            return loss_of(model, ids) if after else loss
-
-    return step
+    if clear:
+        model.zero_grad()
+    loss = loss_of(model, ids)
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= lr * weight.grad
+        return loss_of(model, ids) if after else loss
 
 
-TRAINING_STEP = [
-    Mistake(
-        "the weights do not move",
-        "“weight = weight − …” only renames; change the model's own weights with "
-        "“weight −= …” under torch.no_grad(), and clear gradients before backward, not "
-        "after it.",
-        _step(rate=lambda lr: 0.0),
-    ),
-    Mistake(
-        "uphill instead of downhill",
-        "The gradient points to where the loss grows: subtract it.",
-        _step(rate=lambda lr: -lr),
-    ),
-    Mistake(
-        "no shift by one",
-        "The output at position t must be scored on the token at t + 1.",
-        _step(lambda model, ids: -picked(model(ids).logits, ids).mean()),
-    ),
-    Mistake(
-        "sum instead of mean",
-        "The loss is the *mean* surprise per token; a sum takes longer steps.",
-        _step(lambda model, ids: _surprise(model, ids).sum()),
-    ),
-    Mistake(
-        "a mean over one text",
-        "The batch has several texts: the mean runs over the tokens of all of them.",
-        _step(lambda model, ids: _surprise(model, ids).sum() / (ids.shape[1] - 1)),
-        _step(lambda model, ids: _surprise(model, ids)[0].mean()),
-    ),
-    Mistake(
-        "the learning rate is left out",
-        "Multiply the gradient by lr, which says how far to go.",
-        _step(rate=lambda lr: 1.0),
-    ),
-    Mistake(
-        "gradients pile up",
-        "backward() *adds* to weight.grad: set it to None (or zero) before each step.",
-        _step(clear=False),
-    ),
-    Mistake(
-        "the loss after the step",
-        "Return the loss you took the gradient of, from before the weights moved.",
-        _step(after=True),
-    ),
-]
+TRAINING_STEP = Mistakes()
+
+
+@TRAINING_STEP.mistake("the weights do not move")
+def _(model, ids, lr):
+    """“weight = weight − …” only renames; change the model's own weights with “weight
+    −= …” under torch.no_grad(), and clear gradients before backward, not after it.
+    """
+    return _step(model, ids, 0.0)
+
+
+@TRAINING_STEP.mistake("uphill instead of downhill")
+def _(model, ids, lr):
+    """The gradient points to where the loss grows: subtract it."""
+    return _step(model, ids, -lr)
+
+
+@TRAINING_STEP.mistake("no shift by one")
+def _(*args):
+    """The output at position t must be scored on the token at t + 1."""
+    return _step(*args, lambda model, ids: -picked(model(ids).logits, ids).mean())
+
+
+@TRAINING_STEP.mistake("sum instead of mean")
+def _(*args):
+    """The loss is the *mean* surprise per token; a sum takes longer steps."""
+    return _step(*args, lambda model, ids: _surprise(model, ids).sum())
+
+
+@TRAINING_STEP.mistake("a mean over one text")
+def _(*args):
+    """The batch has several texts: the mean runs over the tokens of all of them."""
+    return _step(*args, lambda model, ids: _surprise(model, ids)[0].mean())
+
+
+@TRAINING_STEP.mistake("divided by the tokens of one text")
+def _(*args):
+    """The sum is over all texts, and so is the number of tokens it is divided by."""
+    return _step(*args, lambda model, ids: _surprise(model, ids).mean(1).sum())
+
+
+@TRAINING_STEP.mistake("the learning rate is left out")
+def _(model, ids, lr):
+    """Multiply the gradient by lr, which says how far to go."""
+    return _step(model, ids, 1.0)
+
+
+@TRAINING_STEP.mistake("gradients pile up")
+def _(*args):
+    """backward() *adds* to weight.grad: set it to None (or zero) before each step."""
+    return _step(*args, clear=False)
+
+
+@TRAINING_STEP.mistake("the loss after the step")
+def _(*args):
+    """Return the loss you took the gradient of, from before the weights moved."""
+    return _step(*args, after=True)
 
 
 def _right_step(model, ids, lr):

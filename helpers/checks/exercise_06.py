@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from helpers import likelihood, ood
-from helpers.checks.checking import Case, Mistake, check
+from helpers.checks.checking import Case, Mistakes, check
 
 # ---- bits_per_byte
 
@@ -32,52 +32,57 @@ def _bits_of_each(scores, texts):
     return np.array([_bits(np.array([nats]), [text]) for nats, text in pairs])
 
 
-BITS_PER_BYTE = [
-    Mistake(
-        "characters instead of bytes",
-        "“ü” is one character and two bytes: count len(text.encode('utf-8')).",
-        lambda s, t: _bits(s, t, len),
-    ),
-    Mistake(
-        "nats instead of bits",
-        "One bit is ln 2 nats: divide by it.",
-        lambda s, t: _bits(s, t) * math.log(2),
-    ),
-    Mistake(
-        "multiplied by ln 2",
-        "A bit is *less* than a nat, so there are more of them: divide by ln 2.",
-        lambda s, t: _bits(s, t) * math.log(2) ** 2,
-    ),
-    Mistake(
-        "the sign is turned",
-        "The model *pays* these bits: minus the log-likelihood.",
-        lambda s, t: -_bits(s, t),
-    ),
-    Mistake(
-        "totals are compared across lengths",
-        "Nothing is divided by the texts' length: a longer text then always looks "
-        "worse.",
-        lambda s, t: -s.sum() / math.log(2),
-        lambda s, t: -s.mean() / math.log(2),
-        lambda s, t: -s.sum(),
-    ),
-    Mistake(
-        "a mean of ratios",
-        "Divide the sum of all bits by the sum of all bytes; else a short text weighs "
-        "as much as a long one.",
-        lambda s, t: _bits_of_each(s, t).mean(),
-    ),
-    Mistake(
-        "one number for each text",
-        "One number for all texts together is asked for: sum both first.",
-        _bits_of_each,
-    ),
-    Mistake(
-        "words instead of bytes",
-        "What a word is depends on who counts; bytes do not.",
-        lambda s, t: _bits(s, t, _n_words),
-    ),
-]
+BITS_PER_BYTE = Mistakes()
+
+
+@BITS_PER_BYTE.mistake("characters instead of bytes")
+def _(s, t):
+    """“ü” is one character and two bytes: count len(text.encode('utf-8'))."""
+    return _bits(s, t, len)
+
+
+@BITS_PER_BYTE.mistake("nats instead of bits")
+def _(s, t):
+    """One bit is ln 2 nats: divide by it."""
+    return _bits(s, t) * math.log(2)
+
+
+@BITS_PER_BYTE.mistake("multiplied by ln 2")
+def _(s, t):
+    """A bit is *less* than a nat, so there are more of them: divide by ln 2."""
+    return _bits(s, t) * math.log(2) ** 2
+
+
+@BITS_PER_BYTE.mistake("the sign is turned")
+def _(s, t):
+    """The model *pays* these bits: minus the log-likelihood."""
+    return -_bits(s, t)
+
+
+@BITS_PER_BYTE.mistake("totals are compared across lengths")
+def _(s, t):
+    """Nothing is divided by the length: a longer text then always looks worse."""
+    return -s.sum() / math.log(2), -s.mean() / math.log(2), -s.sum()
+
+
+@BITS_PER_BYTE.mistake("a mean of ratios")
+def _(s, t):
+    """Divide the sum of all bits by the sum of all bytes; else a short text weighs as
+    much as a long one.
+    """
+    return _bits_of_each(s, t).mean()
+
+
+@BITS_PER_BYTE.mistake("one number for each text")
+def _(*args):
+    """One number for all texts together: sum both first."""
+    return _bits_of_each(*args)
+
+
+@BITS_PER_BYTE.mistake("words instead of bytes")
+def _(s, t):
+    """What a word is depends on who counts; bytes do not."""
+    return _bits(s, t, _n_words)
 
 
 def bits_per_byte(function: Callable) -> None:
@@ -114,54 +119,60 @@ def _won(a, b, tie=0.5):
     return ((difference > 0) + tie * (difference == 0)).mean()
 
 
-AUROC = [
-    Mistake(
-        "ties count as lost",
-        "Where two scores are equal, neither is higher: count one half.",
-        lambda a, b: _won(a, b, 0),
-    ),
-    Mistake(
-        "ties count as won",
-        "“>=” gives a tie to the inside; it is worth one half.",
-        lambda a, b: _won(a, b, 1),
-    ),
-    Mistake(
-        "the two sets are swapped",
-        "1 must mean that *inside* is always higher.",
-        lambda a, b: _won(b, a),
-        lambda a, b: _won(b, a, 0),
-    ),
-    Mistake(
-        "folded to above one half",
-        "Below one half is the finding: the detector prefers the stranger. Do not turn "
-        "it round.",
-        lambda a, b: max(_won(a, b), 1 - _won(a, b)),
-    ),
-    Mistake(
-        "a count, not a share",
-        "Divide by the number of pairs.",
-        lambda a, b: _won(a, b) * a.size * b.size,
-    ),
-    Mistake(
-        "divided by too few",
-        "There are len(inside) × len(outside) pairs.",
-        lambda a, b: _won(a, b) * b.size,
-        lambda a, b: _won(a, b) * a.size,
-    ),
-    Mistake(
-        "neighbours instead of all pairs",
-        "zip compares the first with the first and so on; compare each with each.",
-        lambda a, b: np.mean([(x > y) + 0.5 * (x == y) for x, y in zip(a, b)]),
-        lambda a, b: np.mean([float(x > y) for x, y in zip(a, b)]),
-    ),
-    Mistake(
-        "means are compared",
-        "The mean says nothing about overlap: compare string with string.",
-        lambda a, b: float(a.mean() > b.mean()),
-        lambda a, b: a.mean() - b.mean(),
-        lambda a, b: (a > b.mean()).mean(),
-    ),
-]
+AUROC = Mistakes()
+
+
+@AUROC.mistake("ties count as lost")
+def _(a, b):
+    """Where two scores are equal, neither is higher: count one half."""
+    return _won(a, b, 0)
+
+
+@AUROC.mistake("ties count as won")
+def _(a, b):
+    """“>=” gives a tie to the inside; it is worth one half."""
+    return _won(a, b, 1)
+
+
+@AUROC.mistake("the two sets are swapped")
+def _(a, b):
+    """1 must mean that *inside* is always higher."""
+    return _won(b, a), _won(b, a, 0)
+
+
+@AUROC.mistake("folded to above one half")
+def _(a, b):
+    """Below one half is the finding: the detector prefers the stranger. Do not turn it
+    round.
+    """
+    return max(_won(a, b), 1 - _won(a, b))
+
+
+@AUROC.mistake("a count, not a share")
+def _(a, b):
+    """Divide by the number of pairs."""
+    return _won(a, b) * a.size * b.size
+
+
+@AUROC.mistake("divided by too few")
+def _(a, b):
+    """There are len(inside) × len(outside) pairs."""
+    return _won(a, b) * b.size, _won(a, b) * a.size
+
+
+@AUROC.mistake("neighbours instead of all pairs")
+def _(a, b):
+    """zip compares the first with the first and so on; compare each with each."""
+    return (
+        np.mean([(x > y) + 0.5 * (x == y) for x, y in zip(a, b)]),
+        np.mean([float(x > y) for x, y in zip(a, b)]),
+    )
+
+
+@AUROC.mistake("means are compared")
+def _(a, b):
+    """The mean says nothing about overlap: compare string with string."""
+    return float(a.mean() > b.mean()), a.mean() - b.mean(), (a > b.mean()).mean()
 
 
 def auroc(function: Callable) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from helpers.checks.checking import Case, Mistake, check
+from helpers.checks.checking import Case, Mistakes, check
 
 # ---- likelihood_ratio
 
@@ -18,65 +18,70 @@ def _by_text(scores, model):
     return scores[scores.model == model].set_index("text_id").log_likelihood
 
 
-def _of(combine: Callable) -> Callable:
-    """`combine(tuned, base)`, Series by text_id, as a function of the table."""
-    return lambda s, d: combine(_by_text(s, d), _by_text(s, "base"))
+def _pair(scores, domain):
+    """What the fine-tuned model and the base give, each by text_id."""
+    return _by_text(scores, domain), _by_text(scores, "base")
 
 
 def _ratio(scores, domain):
     return _by_text(scores, domain) - _by_text(scores, "base")
 
 
-def _by_position(scores, domain):
-    tuned, base = _by_text(scores, domain), _by_text(scores, "base")
-    return pd.Series(tuned.to_numpy() - base.to_numpy(), base.index)
+LIKELIHOOD_RATIO = Mistakes()
 
 
-LIKELIHOOD_RATIO = [
-    Mistake(
-        "rows matched by position",
-        "The models' rows are in different orders: match them by text_id.",
-        _by_position,
-        lambda s, d: _by_position(s, d).set_axis(_by_text(s, d).index),
-    ),
-    Mistake(
-        "logs are divided",
-        "A ratio of probabilities is a *difference* of their logs.",
-        _of(lambda tuned, base: tuned / base),
-    ),
-    Mistake(
-        "base over fine-tuned",
-        "The fine-tuned model comes first: positive must mean that it gained.",
-        _of(lambda tuned, base: base - tuned),
-    ),
-    Mistake(
-        "the exponential is taken",
-        "Stay with logs: probabilities of whole texts underflow, and their ratio "
-        "overflows.",
-        _of(lambda tuned, base: np.exp(tuned - base)),
-    ),
-    Mistake(
-        "nothing is subtracted",
-        "This is the raw log-likelihood: easy texts still look familiar.",
-        _by_text,
-    ),
-    Mistake(
-        "the domain is ignored",
-        "Use the model named by “domain”, not always the same one.",
-        lambda s, d: _ratio(s, "shakespeare"),
-        lambda s, d: _ratio(s, "neurips"),
-    ),
-    Mistake(
-        "compared with the base's mean",
-        "Subtract the base's score of the *same* string.",
-        _of(lambda tuned, base: tuned - base.mean()),
-    ),
-    Mistake(
-        "divided by the length",
-        "A ratio per byte is another detector; here the whole string's is asked for.",
-        lambda s, d: _ratio(s, d) / s.groupby("text_id").n_bytes.first(),
-    ),
-]
+@LIKELIHOOD_RATIO.mistake("rows matched by position")
+def _(s, d):
+    """The models' rows are in different orders: match them by text_id."""
+    tuned, base = _pair(s, d)
+    difference = tuned.to_numpy() - base.to_numpy()
+    return pd.Series(difference, base.index), pd.Series(difference, tuned.index)
+
+
+@LIKELIHOOD_RATIO.mistake("logs are divided")
+def _(s, d):
+    """A ratio of probabilities is a *difference* of their logs."""
+    tuned, base = _pair(s, d)
+    return tuned / base
+
+
+@LIKELIHOOD_RATIO.mistake("base over fine-tuned")
+def _(s, d):
+    """The fine-tuned model comes first: positive must mean that it gained."""
+    return -_ratio(s, d)
+
+
+@LIKELIHOOD_RATIO.mistake("the exponential is taken")
+def _(s, d):
+    """Stay with logs: probabilities of whole texts underflow, and their ratio
+    overflows.
+    """
+    return np.exp(_ratio(s, d))
+
+
+@LIKELIHOOD_RATIO.mistake("nothing is subtracted")
+def _(s, d):
+    """This is the raw log-likelihood: easy texts still look familiar."""
+    return _by_text(s, d)
+
+
+@LIKELIHOOD_RATIO.mistake("the domain is ignored")
+def _(s, d):
+    """Use the model named by “domain”, not always the same one."""
+    return _ratio(s, "shakespeare"), _ratio(s, "neurips")
+
+
+@LIKELIHOOD_RATIO.mistake("compared with the base's mean")
+def _(s, d):
+    """Subtract the base's score of the *same* string."""
+    tuned, base = _pair(s, d)
+    return tuned - base.mean()
+
+
+@LIKELIHOOD_RATIO.mistake("divided by the length")
+def _(s, d):
+    """A ratio per byte is another detector; return the whole string's."""
+    return _ratio(s, d) / s.groupby("text_id").n_bytes.first()
 
 
 def likelihood_ratio(function: Callable) -> None:
@@ -124,66 +129,68 @@ def _odds(p):
     return math.log(p / (1 - p))
 
 
+POSTERIOR = Mistakes()
+
+
+@POSTERIOR.mistake("the prior is ignored")
+def _(a, b, p):
+    """With unequal priors, Bayes' rule adds log(prior / (1 − prior)) to the
+    difference.
+    """
+    return _logistic(a - b)
+
+
+@POSTERIOR.mistake("the prior of the other domain")
+def _(a, b, p):
+    """prior is that of NeurIPS: its odds are prior / (1 − prior)."""
+    return _logistic(a - b - _odds(p))
+
+
+@POSTERIOR.mistake("the prior multiplies the answer")
+def _(a, b, p):
+    """Multiply the two *likelihoods* by their priors, then divide by their sum."""
+    return _logistic(a - b) * p, _logistic(a - b) * 2 * p
+
+
+@POSTERIOR.mistake("the prior is not turned into a log")
+def _(a, b, p):
+    """Log-likelihoods take log-priors: add log(prior), not prior."""
+    return _logistic(a + p - b - (1 - p)), _logistic(a - b + p)
+
+
+@POSTERIOR.mistake("the domains are swapped")
+def _(a, b, p):
+    """This is P(Shakespeare | x)."""
+    return _logistic(b - a - _odds(p)), _logistic(b - a), _logistic(b - a + _odds(p))
+
+
+@POSTERIOR.mistake("exp of a whole text")
 @np.errstate(all="ignore")
-def _underflowing(a, b, p):
+def _(a, b, p):
+    """exp(−5000) is 0, and 0/0 no number: subtract the logs first, then one exp."""
     return p * np.exp(a) / (p * np.exp(a) + (1 - p) * np.exp(b))
 
 
-POSTERIOR = [
-    Mistake(
-        "the prior is ignored",
-        "With unequal priors, Bayes' rule adds log(prior / (1 − prior)) to the "
-        "difference.",
-        lambda a, b, p: _logistic(a - b),
-    ),
-    Mistake(
-        "the prior of the other domain",
-        "prior is that of NeurIPS: its odds are prior / (1 − prior).",
-        lambda a, b, p: _logistic(a - b - _odds(p)),
-    ),
-    Mistake(
-        "the prior multiplies the answer",
-        "Multiply the two *likelihoods* by their priors, then divide by their sum.",
-        lambda a, b, p: _logistic(a - b) * p,
-        lambda a, b, p: _logistic(a - b) * 2 * p,
-    ),
-    Mistake(
-        "the prior is not turned into a log",
-        "Log-likelihoods take log-priors: add log(prior), not prior.",
-        lambda a, b, p: _logistic(a + p - b - (1 - p)),
-        lambda a, b, p: _logistic(a - b + p),
-    ),
-    Mistake(
-        "the domains are swapped",
-        "This is P(Shakespeare | x).",
-        lambda a, b, p: _logistic(b - a - _odds(p)),
-        lambda a, b, p: _logistic(b - a),
-        lambda a, b, p: _logistic(b - a + _odds(p)),
-    ),
-    Mistake(
-        "exp of a whole text",
-        "exp(−5000) is 0, and 0/0 no number: subtract the logs first, then one exp.",
-        _underflowing,
-    ),
-    Mistake(
-        "a verdict, not a probability",
-        "Return how sure the two models are, not only which is ahead.",
-        lambda a, b, p: (a > b).astype(float),
-        lambda a, b, p: (_logistic(a - b + _odds(p)) > 0.5).astype(float),
-        lambda a, b, p: (a >= b).astype(float),
-    ),
-    Mistake(
-        "logs are shared out",
-        "a / (a + b) is for probabilities; these are their logs.",
-        lambda a, b, p: a / (a + b),
-        lambda a, b, p: b / (a + b),
-    ),
-    Mistake(
-        "softmax over the strings",
-        "Each string's two models compete, not the strings with each other.",
-        lambda a, b, p: torch.tensor(a).softmax(-1),
-    ),
-]
+@POSTERIOR.mistake("a verdict, not a probability")
+def _(a, b, p):
+    """Return how sure the two models are, not only which is ahead."""
+    return (
+        (a > b).astype(float),
+        (_logistic(a - b + _odds(p)) > 0.5).astype(float),
+        (a >= b).astype(float),
+    )
+
+
+@POSTERIOR.mistake("logs are shared out")
+def _(a, b, p):
+    """a / (a + b) is for probabilities; these are their logs."""
+    return a / (a + b), b / (a + b)
+
+
+@POSTERIOR.mistake("softmax over the strings")
+def _(a, b, p):
+    """Each string's two models compete, not the strings with each other."""
+    return torch.tensor(a).softmax(-1)
 
 
 def posterior(function: Callable) -> None:

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks import scoring
-from helpers import likelihood, models, strings
+from helpers import likelihood, models, strangers, strings
 
 pytestmark = pytest.mark.peers
 PACKAGES = {"lm-eval": "lm_eval", "minicons": "minicons"}
@@ -64,7 +64,7 @@ def texts():
     awkward = [(kind, text) for kind, texts in AWKWARD.items() for text in texts]
     parts = [
         three,
-        strings.harder_strings(few),
+        strangers.open_sets(few),
         pd.DataFrame(awkward, columns=["domain", "text"]),
     ]
     return pd.concat(parts, ignore_index=True)[["domain", "text"]]

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from helpers import config, submission
 from helpers.plots import style, tables
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas, inside
-from helpers.plots.tables import likelier, number
+from helpers.plots.tables import BIN_WIDTH, FRAME, HEADLINE_MODELS, likelier, number
 
 MOST_BINS = 300  # of a hundred strings, more would show nothing
 LAYOUTS = ("overlay", "ridge", "cumulative")
@@ -33,7 +33,7 @@ Group = namedtuple("Group", "kind model name values mean color look")
 
 
 def groups_of(values: dict, measure: str, styles: list[dict]) -> list[Group]:
-    """The groups to draw, from `select`.
+    """The groups to draw, from what `tables.select` gives.
 
     A group's name leaves out what all have in common. Its colour is its kind's; but
     where all are of one kind, only what is filled has it, and the rest is dark.
@@ -46,7 +46,7 @@ def groups_of(values: dict, measure: str, styles: list[dict]) -> list[Group]:
         names = [NAMES.get(kind, kind), MODEL_NAMES[model]]
         shown = names[:1] if one_model else names[1:] if one_kind else names
         name = f"{', '.join(shown)}: mean {number(part.mean(), measure)}"
-        dark = one_kind and model != [*tuned, "base"][0]
+        dark = one_kind and model != [*tuned, "base"][0]  # the first is filled
         color = COLORS.get("base" if dark else kind, COLORS["other"])
         look = {"color": color} | styles[model]
         groups.append(Group(*names, name, part, part.mean(), color, look))
@@ -57,11 +57,11 @@ def bin_edges(span: Sequence[float], bins: int, bin_width: float | None) -> np.n
     low, high = span
     if not 0 < high - low < np.inf:
         raise ValueError(f"The x-range, {low:g} to {high:g}, is empty or has no end.")
-    if bin_width is None and bins in range(1, MOST_BINS + 1):  # nor is 2.5
+    if bin_width is None and bins in range(1, MOST_BINS + 1):  # 2.5 is not
         return np.linspace(low, high, int(bins) + 1)
     if bin_width and (high - low) / MOST_BINS <= bin_width < np.inf:
         return np.arange(low, high + bin_width, bin_width)
-    given = f"bins={bins!r:.20}, bin_width={bin_width!r:.20}"
+    given = f"bins={bins!r:.20}, bin_width={bin_width!r:.20} over {high - low:g}"
     raise ValueError(f"{given}: a histogram has at least one bin, at most {MOST_BINS}.")
 
 
@@ -70,10 +70,9 @@ def stairs(ax: plt.Axes, groups, edges, density: bool, ridge: bool) -> None:
 
     All stand on one baseline; or, on one scale, in a row each, named where none are.
     """
-    heights = []
-    for g in groups:
-        counts, _ = np.histogram(g.values, edges)
-        heights.append(counts / len(g.values) / np.diff(edges) if density else counts)
+    heights = [np.histogram(g.values, edges)[0] for g in groups]
+    if density:
+        heights = [h / len(g.values) / np.diff(edges) for g, h in zip(groups, heights)]
     step = 1.15 * np.max(heights) or 1  # so that the rows do not touch
     floors = ridge * step * np.arange(len(groups))[::-1]
     for g, height, floor in zip(groups, heights, floors):
@@ -197,21 +196,20 @@ def histogram(
     return ax.figure
 
 
-def headline(scores: pd.DataFrame, kind: str, *, ax: plt.Axes | None = None):
+def headline(scores: pd.DataFrame, kind: str, *, ax=None) -> plt.Figure:
     """One kind of text in the original's frame: strings counted over −600 to 0 nats.
 
     A domain's strings under the model fine-tuned on it (filled) and under the base
     (outlined); random letters under both fine-tuned models (filled, hatched), with a
     line at their true log-likelihood. The table must hold every kind under every model,
-    for the title compares them; ValueError if it does not. Returns a Figure.
+    for the title compares them; ValueError if it does not. ax: as for `histogram`.
     """
     title, _ = tables.told(scores, kind)
-    view = {"bin_width": tables.BIN_WIDTH, "span": tables.FRAME, "title": title}
-    view |= {"kinds": [kind], "models": tables.HEADLINE_MODELS[kind]}
+    view = {"bin_width": BIN_WIDTH, "span": FRAME, "title": title}
     with canvas(ax, (8, 3.8)) as ax:
-        histogram(scores, ax=ax, **view)
+        histogram(scores, kinds=[kind], models=HEADLINE_MODELS[kind], ax=ax, **view)
         nats, name = tables.truth(scores)
-        if kind == "random" and tables.FRAME[0] < nats < tables.FRAME[1]:
+        if kind == "random" and FRAME[0] < nats < FRAME[1]:
             ax.axvline(nats, color="black", linewidth=1.6)
             ax.text(nats + 6, 0.6, name, transform=ax.get_xaxis_transform())
     return ax.figure
@@ -272,8 +270,7 @@ def roc(ax: plt.Axes, scores, home, kinds, models, measure, threshold) -> None:
         ax.text(0.5, 0.5, "choose another kind\nto compare with", ha="center")
         return
     strangers = " and ".join(map(inside, others)) + " together" * (len(others) > 1)
-    label = f"share of strangers let in ({strangers})"
-    ax.set_xlabel(textwrap.fill(label, 38))
+    ax.set_xlabel(textwrap.fill(f"share of strangers let in ({strangers})", 38))
     ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
     for model in models:
         part = scores[(scores.model == model) & scores.domain.isin([home, *others])]

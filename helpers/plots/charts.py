@@ -25,13 +25,7 @@ def loss_curve(history: pd.DataFrame, title: str = "") -> Figure:
 
 
 def bars(
-    table: pd.DataFrame,
-    *,
-    label: str,
-    value: str,
-    hue: str | None = None,
-    limit: int = 12,
-    **labels: str,
+    table: pd.DataFrame, *, label: str, value: str, hue=None, limit=12, **labels: str
 ) -> Figure:
     """Horizontal bars from zero to either side, the table's first row on top.
 
@@ -47,7 +41,6 @@ def bars(
     with canvas(size=(8, 0.9 + height)) as ax:
         sns.barplot(table, y=label, x=value, hue=hue, ax=ax, **look)
         ax.grid(True, axis="x")
-        ax.grid(False, axis="y")
         ax.axvline(0, color="black", linewidth=0.8)
         ax.set(**{"ylabel": ""} | labels)
         if hue:

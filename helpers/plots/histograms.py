@@ -1,21 +1,21 @@
-"""Histograms of a table of scores."""
+"""Histograms of a table of scores: any, the headlines, one beside its ROC curve."""
 
+import textwrap
+from collections import namedtuple
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from helpers import config, submission
-from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas
-from helpers.plots.tables import extent, likelier, number, select
+from helpers.plots import style, tables
+from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas, inside
+from helpers.plots.tables import BIN_WIDTH, FRAME, HEADLINE_MODELS, likelier, number
 
 MOST_BINS = 300  # of a hundred strings, more would show nothing
-
+LAYOUTS = ("overlay", "ridge", "cumulative")
 
 # How a histogram is drawn, and in a cumulative picture a curve: the base outlined (or
 # thin), a fine-tuned model filled (thick), the second one hatched (thick, dashed).
@@ -26,43 +26,30 @@ FILLS = [
 ]
 CURVES = [{"linewidth": 1.2}, {"linewidth": 3}, {"linewidth": 3, "linestyle": "--"}]
 
-
-@dataclass(frozen=True)
-class Group:
-    """The strings of one kind of text under one model, and how they are drawn."""
-
-    kind: str  # these three as they are printed
-    model: str
-    name: str
-    values: np.ndarray  # shape (strings,), in the measure's unit
-    mean: float
-    color: str
-    style: dict  # how it is drawn but for the colour: of FILLS, or of CURVES
-
-    @property
-    def look(self) -> dict:
-        return {"color": self.color} | self.style
+# The strings of one kind of text under one model, and how they are drawn: its kind,
+# model and name as they are printed; values, shape (strings,), and mean in the
+# measure's unit; its colour; its look, with the colour and one of FILLS or CURVES.
+Group = namedtuple("Group", "kind model name values mean color look")
 
 
 def groups_of(values: dict, measure: str, styles: list[dict]) -> list[Group]:
-    """The groups to draw, from `select`.
+    """The groups to draw, from what `tables.select` gives.
 
     A group's name leaves out what all have in common. Its colour is its kind's; but
     where all are of one kind, only what is filled has it, and the rest is dark.
     """
-    kinds, models = (list(dict.fromkeys(names)) for names in zip(*values))
-    one_kind, one_model = len(kinds) == 1, len(models) == 1
-    tuned = [model for model in models if model != "base"]
+    one_kind, one_model = (len({*names}) == 1 for names in zip(*values))
+    tuned = list(dict.fromkeys(model for _, model in values if model != "base"))
     styles = dict(zip(["base", *tuned], styles))
-    filled = tuned[:1] or ["base"]
     groups = []
     for (kind, model), part in values.items():
         names = [NAMES.get(kind, kind), MODEL_NAMES[model]]
         shown = names[:1] if one_model else names[1:] if one_kind else names
         name = f"{', '.join(shown)}: mean {number(part.mean(), measure)}"
-        dark = one_kind and model not in filled
-        color = COLORS["base"] if dark else COLORS.get(kind, COLORS["other"])
-        groups.append(Group(*names, name, part, part.mean(), color, styles[model]))
+        dark = one_kind and model != [*tuned, "base"][0]  # the first is filled
+        color = COLORS.get("base" if dark else kind, COLORS["other"])
+        look = {"color": color} | styles[model]
+        groups.append(Group(*names, name, part, part.mean(), color, look))
     return groups
 
 
@@ -70,72 +57,53 @@ def bin_edges(span: Sequence[float], bins: int, bin_width: float | None) -> np.n
     low, high = span
     if not 0 < high - low < np.inf:
         raise ValueError(f"The x-range, {low:g} to {high:g}, is empty or has no end.")
-    given = f"bins={bins!r:.20}"
-    if bin_width is not None:
-        given = f"bin_width={bin_width!r:.20} of {high - low:g}"
-        if (high - low) / MOST_BINS <= bin_width < np.inf:
-            return np.arange(low, high + bin_width, bin_width)
-    elif bins in range(1, MOST_BINS + 1):  # nor is 2.5
+    if bin_width is None and bins in range(1, MOST_BINS + 1):  # 2.5 is not
         return np.linspace(low, high, int(bins) + 1)
+    if bin_width and (high - low) / MOST_BINS <= bin_width < np.inf:
+        return np.arange(low, high + bin_width, bin_width)
+    given = f"bins={bins!r:.20}, bin_width={bin_width!r:.20} over {high - low:g}"
     raise ValueError(f"{given}: a histogram has at least one bin, at most {MOST_BINS}.")
 
 
-def heights_of(group: Group, edges: np.ndarray, density: bool) -> np.ndarray:
-    """Strings in each bin, or their share of all its strings by unit of x."""
-    counts, _ = np.histogram(group.values, edges)
-    return counts / (len(group.values) * np.diff(edges)) if density else counts
+def stairs(ax: plt.Axes, groups, edges, density: bool, ridge: bool) -> None:
+    """Strings in each bin, or their share of all the group's strings by unit of x.
 
-
-def overlay(ax: Axes, groups: list[Group], edges: np.ndarray, density: bool) -> str:
-    """All histograms on one baseline; returns what the y-axis counts."""
-    for g in groups:
-        ax.stairs(heights_of(g, edges, density), edges, **g.look)
-    return "density" if density else "strings"
-
-
-def ridge(ax: Axes, groups: list[Group], edges: np.ndarray, density: bool) -> str:
-    """A row for each histogram, on one scale; its name where its strings are not."""
-    heights = [heights_of(g, edges, density) for g in groups]
+    All stand on one baseline; or, on one scale, in a row each, named where none are.
+    """
+    heights = [np.histogram(g.values, edges)[0] for g in groups]
+    if density:
+        heights = [h / len(g.values) / np.diff(edges) for g, h in zip(groups, heights)]
     step = 1.15 * np.max(heights) or 1  # so that the rows do not touch
-    floors = step * np.arange(len(groups))[::-1]
+    floors = ridge * step * np.arange(len(groups))[::-1]
     for g, height, floor in zip(groups, heights, floors):
         ax.stairs(floor + height, edges, baseline=floor, **g.look)
+    if not ridge:
+        return
+    for g, floor in zip(groups, floors):
         ax.plot([g.mean] * 2, [floor, floor + step / 1.15], "--", color=g.color, lw=1.4)
         x, side = (0.005, "left") if g.mean > edges.mean() else (0.995, "right")
         # x in shares of the width, y in strings
         look = {"color": g.color, "ha": side, "transform": ax.get_yaxis_transform()}
         ax.text(x, floor + 0.55 * step, g.name, fontweight="bold", **look)
     ax.set_yticks(floors, [""] * len(groups))
-    return "density" if density else "strings"
 
 
-def cumulative(ax: Axes, groups: list[Group], *_) -> str:
-    """For each x, what share of a group's strings lies at or below it."""
-    for g in groups:
-        ax.ecdf(g.values, **g.look)
-    return "share at or below"
-
-
-LAYOUTS = {"overlay": overlay, "ridge": ridge, "cumulative": cumulative}
-
-
-def legend(ax: Axes, groups: list[Group]) -> int:
+def legend(ax: plt.Axes, groups: list[Group]) -> int:
     """Name groups and lines above the axis, where no string is; returns the rows.
 
     With several kinds and several models, each kind and each model is named once.
     """
-    kinds = [g for g in groups if g.model == groups[0].model]
-    models = [g for g in groups if g.kind == groups[0].kind]
-    named = []
+    kinds = {g.kind: {"color": g.color, "marker": "o", "linestyle": ""} for g in groups}
+    models = {g.model: g.look | {"color": COLORS["base"]} for g in groups}
+    looks = {g.name: g.look for g in groups}
     if len(kinds) > 1 and len(models) > 1:
-        dot = {"marker": "o", "linestyle": ""}
-        named = [Line2D([], [], color=g.color, label=g.kind, **dot) for g in kinds]
-        groups = [replace(g, name=g.model, color=COLORS["base"]) for g in models]
-    for g in groups:
-        look = {"label": g.name} | g.look
-        named.append(Patch(**look) if "fill" in look else Line2D([], [], **look))
-    named.append(Line2D([], [], label="mean", color="#555555", linestyle="--"))
-    named += [line for line in ax.lines if line.get_label().startswith("threshold")]
+        looks = kinds | models
+    looks["mean"] = {"color": "#555555", "linestyle": "--"}
+    named = []
+    for name, look in looks.items():
+        look = {"label": name} | look
+        named.append(Patch(**look) if "fill" in look else plt.Line2D([], [], **look))
+    named += ax.get_legend_handles_labels()[0]  # a threshold
     look = {"ncols": 3, "handlelength": 1.6, "columnspacing": 1.2, "borderpad": 0}
     ax.legend(handles=named, loc="lower left", bbox_to_anchor=(0, 1.01), **look)
     return -(-len(named) // 3)
@@ -145,8 +113,8 @@ def finding(groups: list[Group], measure: str) -> str:
     """What the picture shows, as its title: the likeliest group, and its mean."""
     unit = submission.MEASURES[measure][1].split(";")[0]
     best = max(groups, key=lambda g: likelier(g.mean, measure))
-    what = "Likeliest: " if len(groups) > 1 else ""
-    return f"{what}{best.kind}, {best.model} ({number(best.mean, measure)} {unit})"
+    said = f"{best.kind}, {best.model} ({number(best.mean, measure)} {unit})"
+    return f"Likeliest: {said}" if len(groups) > 1 else said
 
 
 def x_label(scores: pd.DataFrame, groups: list[Group], measure: str, low, high) -> str:
@@ -172,8 +140,8 @@ def histogram(
     log: bool = False,
     threshold: float | None = None,
     title: str | None = None,
-    ax: Axes | None = None,
-) -> Figure:
+    ax: plt.Axes | None = None,
+) -> plt.Figure:
     """One measure of the scores over shared bins, by kind of text and model.
 
     Dashed lines are means. What lies outside the x-range is counted below the axis.
@@ -194,28 +162,125 @@ def histogram(
     selection or x-range, or a table that lacks something or holds an impossible value.
     """
     scores = submission.add_rates(scores)
-    values = select(scores, kinds, models, measure)
+    values = tables.select(scores, kinds, models, measure)
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: choose one of {', '.join(LAYOUTS)}.")
     if log and layout == "ridge":
         raise ValueError("log=True needs one baseline: layout overlay or cumulative.")
-    low, high = extent(scores, measure) if span is None else span
+    low, high = tables.extent(scores, measure) if span is None else span
     edges = bin_edges((low, high), bins, bin_width)
     groups = groups_of(values, measure, CURVES if layout == "cumulative" else FILLS)
-    size = (8, 1.7 + 0.8 * len(groups)) if layout == "ridge" else (8, 3.8)
+    ridge = layout == "ridge"
+    size = 8, 1.7 + 0.8 * len(groups) if ridge else 3.8
     with canvas(ax, size) as ax:
         ax.set(xlim=(low, high), yscale="log" if log else "linear")
-        counted = LAYOUTS[layout](ax, groups, edges, density)
+        if layout == "cumulative":
+            counted = "share at or below"
+            for g in groups:
+                ax.ecdf(g.values, **g.look)
+        else:
+            counted = "density" if density else "strings"
+            stairs(ax, groups, edges, density, ridge)
         n = " to ".join(str(n) for n in sorted({len(g.values) for g in groups}))
         ax.set_xlabel(x_label(scores, groups, measure, low, high))
         ax.set_ylabel(f"{counted} (n = {n})")
-        unnamed = [] if layout == "ridge" else groups  # a ridge's rows have names
+        unnamed = [] if ridge else groups  # a ridge's rows have names and means
         for g in unnamed:
             ax.axvline(g.mean, linestyle="--", linewidth=1.4, color=g.color)
         if threshold is not None:
             name = f"threshold {number(threshold, measure)}"
             ax.axvline(threshold, color="black", linewidth=1.6, label=name)
-        rows = legend(ax, unnamed)
+        pad = 8 + 15 * legend(ax, unnamed)
         said = finding(groups, measure) if title is None else title
-        ax.set_title(said, pad=8 + 15 * rows)
+        ax.set_title(said, pad=pad, parse_math=False)  # not on another's axis, either
     return ax.figure
+
+
+def headline(scores: pd.DataFrame, kind: str, *, ax=None) -> plt.Figure:
+    """One kind of text in the original's frame: strings counted over −600 to 0 nats.
+
+    A domain's strings under the model fine-tuned on it (filled) and under the base
+    (outlined); random letters under both fine-tuned models (filled, hatched), with a
+    line at their true log-likelihood. The table must hold every kind under every model,
+    for the title compares them; ValueError if it does not. ax: as for `histogram`.
+    """
+    title, _ = tables.told(scores, kind)
+    view = {"bin_width": BIN_WIDTH, "span": FRAME, "title": title}
+    with canvas(ax, (8, 3.8)) as ax:
+        histogram(scores, kinds=[kind], models=HEADLINE_MODELS[kind], ax=ax, **view)
+        nats, name = tables.truth(scores)
+        if kind == "random" and FRAME[0] < nats < FRAME[1]:
+            ax.axvline(nats, color="black", linewidth=1.6)
+            ax.text(nats + 6, 0.6, name, transform=ax.get_xaxis_transform())
+    return ax.figure
+
+
+def headlines(scores: pd.DataFrame) -> plt.Figure:
+    """The three headline pictures above one another, on one x-axis and one y-axis."""
+    with canvas(size=(8, 9), rows=3) as axes:
+        for ax, kind in zip(axes, config.KINDS):
+            headline(scores, kind, ax=ax)
+            ax.label_outer()
+    return axes[0].figure
+
+
+def detector(
+    scores: pd.DataFrame,
+    *,
+    threshold: float,
+    home: str = "neurips",
+    kinds: Sequence[str] = config.KINDS,
+    models: Sequence[str] = ("base",),
+    measure: str = "log_likelihood",
+    figure: plt.Figure | None = None,
+    **view,
+) -> plt.Figure:
+    """A histogram with a threshold, and beside it the ROC curve with its point.
+
+    threshold: in the measure's unit. home: the kind of text to detect, against the
+    others that are drawn. figure: one to draw into, emptied first. view: the other
+    arguments of `histogram`, and its errors.
+    """
+    shown = dict(kinds=kinds, models=models, measure=measure, threshold=threshold)
+    with plt.rc_context(style.STYLE | {"axes.titlesize": 11.5}):
+        figure = figure or plt.figure()
+        plt.close(figure)
+        figure.clear()
+        figure.set_size_inches(11, 4.8)
+        left = figure.add_axes((0.065, 0.17, 0.575, 0.6))
+        right = figure.add_axes((0.715, 0.17, 0.28, 0.6))
+        histogram(scores, ax=left, **shown, **view)
+        roc(right, scores, home, **shown)
+        style.break_titles(figure)
+    return figure
+
+
+def roc(ax: plt.Axes, scores, home, kinds, models, measure, threshold) -> None:
+    """Each model's ROC curve as a detector of `home`: arguments as for `detector`.
+
+    False positives are strangers let in, strings of all other kinds together. The dot
+    is what the threshold decides.
+    """
+    from sklearn.metrics import auc, roc_curve  # here: a histogram needs none of it
+
+    scores = submission.add_rates(scores)
+    others = [kind for kind in kinds if kind != home]
+    ax.set(ylabel="true positive rate", aspect="equal", title=f"Is it {inside(home)}?")
+    if not others:
+        ax.text(0.5, 0.5, "choose another kind\nto compare with", ha="center")
+        return
+    strangers = " and ".join(map(inside, others)) + " together" * (len(others) > 1)
+    ax.set_xlabel(textwrap.fill(f"share of strangers let in ({strangers})", 38))
+    ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
+    for model in models:
+        part = scores[(scores.model == model) & scores.domain.isin([home, *others])]
+        at_home, values = part.domain == home, likelier(part[measure], measure)
+        false, true, _ = roc_curve(at_home, values)
+        look = {"color": COLORS[model], "linewidth": 2}
+        name = f"{MODEL_NAMES[model]}: {auc(false, true):.3f}"
+        ax.plot(false, true, label=name, **look)
+        above = values > likelier(threshold, measure)
+        x, y = above[~at_home].mean(), above[at_home].mean()
+        ax.plot(x, y, "o", markersize=9, markeredgecolor="white", **look)
+    look = {"fontsize": 9, "labelcolor": "linecolor", "handlelength": 1}
+    ax.legend(title="AUROC", loc="lower right", **look)

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.text import Text
 
 from helpers import config, submission
 from helpers.engine import files
@@ -57,7 +54,7 @@ STYLE = PLAIN | {
 
 
 @contextmanager
-def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
+def canvas(ax: plt.Axes | None = None, size=(8, 3.6), rows: int = 1):
     """Give `ax`, or what is to be drawn on in a new figure of that size (inches).
 
     A new figure has the series' style and `rows` axes that share both scales (one row:
@@ -71,41 +68,30 @@ def canvas(ax: Axes | None = None, size=(8, 3.6), rows: int = 1):
             figure, ax = plt.subplots(rows, figsize=size, **shared)
             plt.close(figure)
         yield ax
-        for one in np.ravel(ax):
-            _plain(one)
+        for one in np.ravel(ax):  # the powers on a logarithmic axis are mathematics
+            labels = one.get_yticklabels(which="both")
+            plt.setp(labels, parse_math=one.get_yscale() == "log")
         if new:
-            break_titles(figure, size[1])  # roughly: a long one pushes its axis aside
+            break_titles(figure)  # roughly: a long one pushes its axis aside
             figure.draw_without_rendering()  # the layout decides how wide an axis is
-            break_titles(figure, size[1])
+            break_titles(figure)
 
 
-def _plain(ax: Axes) -> None:
-    """No text of a picture is mathematics, but for the powers on a logarithmic axis."""
-    for text in ax.findobj(Text):
-        text.set_parse_math(False)
-    for axis in (ax.xaxis, ax.yaxis):
-        for label in axis.get_ticklabels(which="both"):  # made now, not when drawn
-            label.set_parse_math(axis.get_scale() == "log")
-
-
-def break_titles(figure: Figure, height: float) -> None:
-    """Break each title that is wider than its axis into lines.
-
-    height: the figure's in inches, to which the lines are added.
-    """
+def break_titles(figure: plt.Figure) -> None:
+    """Break each title that is wider than its axis; the figure grows by the lines."""
     for ax in figure.axes:
         said = ax.get_title(loc="left")
-        for title in ax.findobj(Text):
+        for title in ax.findobj(plt.Text):
             if said and title.get_text() == said:
                 longest = max(map(len, said.split("\n")))
                 width = longest * ax.bbox.width / title.get_window_extent().width
                 look = {"width": max(20, int(width)), "break_on_hyphens": False}
                 title.set_text(textwrap.fill(said, **look))
-                height += 0.25 * title.get_text().count("\n")
-    figure.set_figheight(height)
+                more = title.get_text().count("\n") - said.count("\n")
+                figure.set_figheight(figure.get_figheight() + 0.25 * more)
 
 
-def save(figure: Figure, name: str | Path, text: str = "", made: str = "") -> Path:
+def save(figure: plt.Figure, name: str | Path, text: str = "", made: str = "") -> Path:
     """Write a figure into submission/ as `name`, or to a whole path, if it is one.
 
     Below it stands in small print what `made` its numbers; by default, this run's base
@@ -114,8 +100,7 @@ def save(figure: Figure, name: str | Path, text: str = "", made: str = "") -> Pa
     cannot be written; what was there before is then unchanged.
     """
     path = config.submission() / name
-    if not made:
-        made = f"base: {config.base().label} · abstracts: {config.neurips().label}"
+    made = made or f"base: {config.base().label} · abstracts: {config.neurips().label}"
     # Below the figure's edge, where nothing else is drawn: the picture grows by it.
     look = {"ha": "right", "va": "top", "fontsize": 7, "color": "#555555"}
     below = figure.text(1, -0.01, made, parse_math=False, **look)

@@ -1,20 +1,25 @@
-"""What a table of scores says in numbers: groups, means, and what a threshold decides.
+"""What a table of scores says, in numbers and in words.
 
 A measure is "log_likelihood" (nats per string), "nats_per_token" or "bits_per_byte".
 """
 
+import math
 from collections.abc import Sequence
 from itertools import product
 
+import numpy as np
 import pandas as pd
 
 from helpers import config, submission
+from helpers.plots.style import MODEL_NAMES, NAMES, inside
 
 # In a notebook's tables, too, a $ is a dollar sign.
 pd.set_option("display.html.use_mathjax", False)
 
 FRAME = (-600.0, 0.0)  # nats; the frame of the original assignment's histograms
 BIN_WIDTH = 12  # nats; fifty bins in that frame
+# The two models that a headline picture is drawn for, by kind of text.
+HEADLINE_MODELS = {d: (d, "base") for d in config.DOMAINS} | {"random": config.DOMAINS}
 
 
 def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
@@ -85,3 +90,50 @@ def accepted(
         rows[model, kind] = above.sum(), (~above).sum(), above.mean()
     index = pd.MultiIndex.from_tuples(rows, names=["model", "domain"])
     return pd.DataFrame(rows.values(), index, ["likelier", "not likelier", "share"])
+
+
+def truth(scores: pd.DataFrame) -> tuple[float, str]:
+    """The log-likelihood (nats) of random letters under what drew them; its name.
+
+    Each of 26 small and 26 capital letters has probability 1/52; a string has as many
+    letters as those of the table have on average.
+    """
+    length = scores.n_chars[scores.domain == "random"].mean()
+    nats = -length * math.log(52)
+    return nats, f"the truth, −{length:g} ln 52 = {number(nats)} nats"
+
+
+def auroc(values: np.ndarray, others: np.ndarray) -> float:
+    """How often one of `values` is above one of `others`; ties count half."""
+    return np.sign(values[:, None] - others).mean() / 2 + 0.5
+
+
+def told(scores: pd.DataFrame, kind: str) -> tuple[str, str]:
+    """What a headline picture says, as its title and as a sentence."""
+    scores = submission.add_rates(scores)
+    values = select(scores, config.KINDS, config.MODELS, "log_likelihood")
+    others = [other for other in config.KINDS if other != kind]
+    models = HEADLINE_MODELS[kind]
+    first, second = (number(values[kind, model].mean()) for model in models)
+    title, more = f"{first} nats after fine-tuning, {second} before", ""
+    if kind == "random":
+        pairs = product(others, models)
+        gap = min(values[k, m].mean() - values[kind, m].mean() for k, m in pairs)
+        more = f"{number(abs(gap))} {'below' if gap > 0 else 'above'} the nearest text"
+        title = f"{first} and {second} nats, {more}"
+        more += f"; {truth(scores)[1]}; "
+    own = values[kind, models[0]]
+    areas = [f"{auroc(own, values[k, models[0]]):.3f} over {inside(k)}" for k in others]
+    one, other = (MODEL_NAMES[model] for model in models)
+    said = f"{len(own)} strings of {inside(kind)}: mean {first} nats ({one}) and "
+    said += f"{second} ({other}); {more}AUROC under the first {' and '.join(areas)}."
+    return f"{NAMES[kind]}: {title}", said
+
+
+def in_words(scores: pd.DataFrame, kind: str) -> str:
+    """A headline picture in one sentence, for who cannot see it.
+
+    Means are of log-likelihoods, in nats per string. An AUROC is the chance that a
+    string of the first kind is the likelier one. ValueError as `headline`.
+    """
+    return told(scores, kind)[1]

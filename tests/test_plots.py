@@ -91,7 +91,7 @@ def test_the_title_and_the_sentence_state_what_the_scores_say(scores):
     assert sentence.startswith(f"100 strings of NeurIPS abstracts: mean {mean} (fine-")
     pair = part[["neurips", "shakespeare"]]
     area = roc_auc_score(pair.index == "neurips", pair)
-    assert f"AUROC under the first {area:.3f} over Shakespeare and 1.000 o" in sentence
+    assert f"against Shakespeare {area:.3f}, against random letters 1.000" in sentence
     (title,) = (one for one in said(plots.headline(scores, "random")) if "near" in one)
     assert title.split(", ")[1] in plots.in_words(scores, "random")
 

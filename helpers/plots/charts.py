@@ -45,7 +45,8 @@ def bars(
         ax.set(**{"ylabel": ""} | labels)
         if hue:
             # By name: matplotlib passes over a label that begins with "_".
-            ax.legend(ax.containers, table[hue].unique())
+            look = {"loc": "upper left", "bbox_to_anchor": (1, 1)}  # beside the bars
+            ax.legend(ax.containers, table[hue].unique(), **look)
     return ax.figure
 
 

@@ -123,10 +123,13 @@ def told(scores: pd.DataFrame, kind: str) -> tuple[str, str]:
         title = f"{first} and {second} nats, {more}"
         more += f"; {truth(scores)[1]}; "
     own = values[kind, models[0]]
-    areas = [f"{auroc(own, values[k, models[0]]):.3f} over {inside(k)}" for k in others]
+    areas = [
+        f"against {inside(k)} {auroc(own, values[k, models[0]]):.3f}" for k in others
+    ]
     one, other = (MODEL_NAMES[model] for model in models)
     said = f"{len(own)} strings of {inside(kind)}: mean {first} nats ({one}) and "
-    said += f"{second} ({other}); {more}AUROC under the first {' and '.join(areas)}."
+    said += f"{second} ({other}); {more}AUROC under the first, 1 for always the "
+    said += f"likelier: {', '.join(areas)}."
     return f"{NAMES[kind]}: {title}", said
 
 

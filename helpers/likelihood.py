@@ -237,18 +237,6 @@ def score_held_out(
     return score(lm, in_turn[:enough])
 
 
-def score_blocks(lm: LanguageModel, blocks: list[list[int]]) -> pd.DataFrame:
-    """Scores of blocks of ids cut from a stream of documents, as training reads them.
-
-    One row per block, with the columns of `score` less `n_chars`. A block's first token
-    is given, not scored. Separators count among its tokens and nats, but they are no
-    bytes of text; a character cut at an edge counts as "�".
-    """
-    values = score_ids(lm, blocks, BATCH_TOKENS, progress=True)
-    kept = [[i for i in ids[1:] if i != lm.bos_id] for ids in blocks]
-    return _table(values, [len(lm.decode(ids).encode("utf-8")) for ids in kept])
-
-
 # ---- what a table says
 
 

@@ -271,15 +271,6 @@ def test_held_out_text_is_scored_in_pieces_of_each_text_in_turn(lm):
     assert enough.n_bytes.tolist() == [10, 10]
 
 
-def test_blocks_are_scored_after_their_first_token_and_bos_tokens_are_no_bytes(lm):
-    ids = lm.encode([TEXTS[2]])[0]
-    scored = likelihood.score_blocks(lm, [ids, [ids[0], lm.bos_id, *ids[1:]]])
-    plain = likelihood.score(lm, [TEXTS[2]], condition_on="first_token")
-    assert scored.log_likelihood[0] == pytest.approx(plain.log_likelihood[0], abs=1e-3)
-    assert scored.n_bytes.tolist() == [len(TEXTS[2]) - 1] * 2
-    assert scored.n_tokens.tolist() == [len(ids) - 1, len(ids)]
-
-
 def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):
     bits = likelihood.bits_per_byte(likelihood.score(lm, TEXTS * 20))
     assert bits == pytest.approx(math.log2(257), abs=0.3)

@@ -82,7 +82,7 @@ def test_samples_can_be_drawn_again(metrics):
     samples = regression.read_lines(FOLDER / "samples.jsonl")
     for model in config.MODELS:
         own = [sample for sample in samples if sample["model"] == model]
-        assert len(own) >= 5
+        assert len(own) >= 3
         assert {sample["base"] for sample in own} == {metrics["base"]}
         for sample in own:
             assert {"prompt", "settings", "seed", "text"} <= sample.keys()

@@ -14,12 +14,15 @@ def loss_curve(history: pd.DataFrame, title: str = "") -> Figure:
     history: columns `tokens` (seen until then), `loss` (nats per token) and `split`
     ("training" or "validation"), a row for each time the loss was measured.
     """
+    last = history.groupby("split").loss.last()
     with canvas(size=(8.6, 3.4)) as ax:
         for split, part in history.groupby("split"):
             color = COLORS["random"] if split == "training" else COLORS["base"]
             ax.plot(part.tokens, part.loss, color=color, marker="o", markersize=4)
             x, y = part.tokens.iloc[-1], part.loss.iloc[-1]
-            ax.text(x, y, f"  {split} {y:.2f}", color=color, va="center")
+            # The higher end's name above it, the lower's below: they may lie close.
+            side = "bottom" if y == last.max() else "top"
+            ax.text(x, y, f"  {split} {y:.2f}", color=color, va=side)
         ax.set(xlabel="tokens seen", ylabel="loss (nats per token)", title=title)
     return ax.figure
 

@@ -111,7 +111,8 @@ def legend(ax: plt.Axes, groups: list[Group]) -> int:
 
 def finding(groups: list[Group], measure: str) -> str:
     """What the picture shows, as its title: the likeliest group, and its mean."""
-    unit = submission.MEASURES[measure][1].split(";")[0]
+    name, unit = submission.MEASURES[measure]
+    unit = name if measure == "bits_per_byte" else unit
     best = max(groups, key=lambda g: likelier(g.mean, measure))
     said = f"{best.kind}, {best.model} ({number(best.mean, measure)} {unit})"
     return f"Likeliest: {said}" if len(groups) > 1 else said

@@ -177,7 +177,10 @@ def test_the_page_names_files_of_another_run_but_not_itself(folder, monkeypatch)
 def test_verify_says_it_before_half_an_hour_of_work(folder, monkeypatch, capsys):
     write(folder, "a.csv", "1")
     (folder / "a.csv").unlink()
-    monkeypatch.setenv("AR_PROFILE", "smoke")  # so that it is put back after the test
+    monkeypatch.setattr(regression, "ROOT", folder.parent)
+    monkeypatch.setattr(regression, "reference", lambda wanted: folder)
+    for part in ("helpers", "notebooks"):
+        (folder.parent / part).mkdir()
 
     def run(*_, **__):
         raise FileNotFoundError("the half hour")

@@ -176,7 +176,7 @@ SIGNALS = {
 STOPPED = ["Stopped by a signal.", terminal.AGAIN, REPORT]
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=180):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
@@ -253,7 +253,7 @@ MODULES = {"the series": ["helpers"], "fine-tuning": ["helpers.finetune", "neuri
 @pytest.mark.parametrize("what", MODULES)
 def test_a_profile_that_does_not_exist_is_named(what, project, fault):
     status, said = project.run(*MODULES[what], AR_PROFILE="nonesuch")
-    assert status == 1 and len(said) == 3 and "is not a profile; choose" in said[0]
+    assert status == 1 and len(said) == 3 and "is no profile; choose" in said[0]
     fault(f"{what} with AR_PROFILE=nonesuch", said[0])
 
 

@@ -51,7 +51,7 @@ def test_committed_outputs_are_clean(path):
             for kind, content in output.get("data", {}).items():
                 if kind.startswith("text/"):
                     shown += content
-            paths = r"(?<![\w.])/(work|root|home|tmp|usr|Users)/|[A-Z]:\\"
+            paths = r"(?<![\w.])/(work|root|home|tmp|usr|Users)/|\b[A-Z]:\\"
             found = re.search(rf"{paths}|\d+%\||it/s|Warning", shown)
             assert not found, shown[found.start() :][:200]
 

@@ -101,8 +101,8 @@ def _settings() -> dict:
     for key, value in said.items():
         if type(value) is not kinds.get(key):
             known = ", ".join(f"{k} ({kind.__name__})" for k, kind in kinds.items())
-            said = f"{key} = {value!r:.40}"
-            raise ValueError(f"settings.toml cannot take {said}, but: {known}.")
+            wrong = f"{key} = {value!r:.40}"
+            raise ValueError(f"settings.toml cannot take {wrong}, but: {known}.")
     return said
 
 

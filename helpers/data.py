@@ -224,8 +224,11 @@ def packed_blocks(texts, encode, bos_id: int, block: int, seed: int | None = Non
     `input_ids` and `labels` (the same ids; the shift by one happens in the loss). With
     `seed` the blocks are shuffled. The tail is dropped; ValueError if no block is full.
     """
-    pieces = [np.array([bos_id, *ids], np.int32) for ids in encode(list(texts))]
-    stream = np.concatenate([np.empty(0, np.int32), *pieces])  # (tokens,)
+    texts, pieces = list(texts), [np.empty(0, np.int32)]
+    for i in range(0, len(texts), 1000):  # lists of ids are large: a few texts at once
+        for ids in encode(texts[i : i + 1000]):
+            pieces.append(np.array([bos_id, *ids], np.int32))
+    stream = np.concatenate(pieces)  # (tokens,)
     count = len(stream) // block
     if count == 0:
         found = f"{len(stream)} tokens do not fill one block of {block}"

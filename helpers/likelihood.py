@@ -68,6 +68,16 @@ def batches(sorted_windows: list[Window], batch_tokens: int) -> Iterator[list[Wi
         done += size
 
 
+def padded(lm: LanguageModel, batch: list[Window]) -> torch.Tensor:
+    """The ids of windows as one tensor (windows, tokens), filled up with separators.
+
+    On the right, where a causal model never looks: no mask is needed.
+    """
+    rows = [torch.tensor(window.ids) for window in batch]
+    ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
+    return ids.to(lm.device)
+
+
 @torch.inference_mode()
 def score_ids(
     lm: LanguageModel, sequences: list[list[int]], batch_tokens: int, progress: bool
@@ -86,10 +96,7 @@ def score_ids(
     options = {"leave": False, "delay": 2, "disable": not progress}
     with tqdm(total=len(todo), desc=f"scoring under {lm.name}", **options) as bar:
         for batch in batches(todo, batch_tokens):
-            # Padded on the right, where a causal model never looks: no mask is needed.
-            rows = [torch.tensor(window.ids) for window in batch]
-            ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
-            ids = ids.to(lm.device)  # (windows, tokens)
+            ids = padded(lm, batch)  # (windows, tokens)
             # logits[:, t] speaks about token t + 1, so the last token is not read.
             # (windows, tokens − 1, vocabulary)
             logits = lm.model(ids[:, :-1], use_cache=False).logits.float()

@@ -15,7 +15,6 @@ from sklearn.covariance import LedoitWolf
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
 from sklearn.preprocessing import StandardScaler
-from torch.nn.utils.rnn import pad_sequence
 from tqdm.auto import tqdm
 
 from helpers import config, likelihood
@@ -158,16 +157,11 @@ def hidden_states(lm: LanguageModel, texts: list[str]) -> np.ndarray:
     groups = list(likelihood.batches(todo, likelihood.BATCH_TOKENS))
     found = {}
     for batch in tqdm(groups, f"reading under {lm.name}", leave=False, delay=2):
-        # Padded on the right, where a causal model never looks: no mask is needed.
-        rows = [torch.tensor(window.ids) for window in batch]
-        ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
         # The model without its output matrix: what each layer hands on to the next.
-        layers = lm.model.base_model(
-            ids.to(lm.device), output_hidden_states=True, use_cache=False
-        ).hidden_states
-        middle = (
-            layers[len(layers) // 2].float().cpu().numpy()
-        )  # (batch, tokens, width)
+        body, padded = lm.model.base_model, likelihood.padded(lm, batch)
+        layers = body(padded, output_hidden_states=True, use_cache=False).hidden_states
+        # (batch, tokens, width)
+        middle = layers[len(layers) // 2].float().cpu().numpy()
         for window, states in zip(batch, middle):
             states = states[1 : len(window.ids)]  # (tokens, width)
             half = (len(states) + 1) // 2
@@ -212,14 +206,13 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     total = np.zeros(len(new))
     for column in known:
         values = _finite(known[column], f"known, {column}", 1)
-        asked = _finite(new[column], f"new, {column}", 1)
+        others = _finite(new[column], f"new, {column}", 1)
         if np.ptp(values) <= 1e-12 * abs(values).max():
             raise ValueError(f"known, {column}: one value has no spread, no density.")
         scaler = StandardScaler().fit(values[:, None])
-        kernels = KernelDensity(bandwidth="scott").fit(
-            scaler.transform(values[:, None])
-        )
-        total += kernels.score_samples(scaler.transform(asked[:, None]))
+        kernels = KernelDensity(bandwidth="scott")
+        kernels.fit(scaler.transform(values[:, None]))
+        total += kernels.score_samples(scaler.transform(others[:, None]))
     return pd.Series(total, index=new.index)
 
 

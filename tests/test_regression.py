@@ -131,8 +131,6 @@ def test_a_copy_is_run_and_compared_with_its_reference(
 ):
     for name in ("AR_BASE", "AR_NEURIPS"):
         monkeypatch.setenv(name, "packaged")
-    for name in ("AR_PROFILE", "AR_RUN"):  # which will be changed: to be put back
-        monkeypatch.setenv(name, "smoke")
     texts = {domain: data.provenance(domain) for domain in config.DOMAINS}
     facts = {"profile": PROFILE, "base": {"label": BASE}, "data": texts}
     references[1].mkdir()

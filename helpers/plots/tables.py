@@ -104,7 +104,10 @@ def truth(scores: pd.DataFrame) -> tuple[float, str]:
 
 
 def auroc(values: np.ndarray, others: np.ndarray) -> float:
-    """How often one of `values` is above one of `others`; ties count half."""
+    """How often one of `values` is above one of `others`; ties count half.
+
+    As `ood.auroc`, which comes with torch: a picture should not wait for it.
+    """
     return np.sign(values[:, None] - others).mean() / 2 + 0.5
 
 

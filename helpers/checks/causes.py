@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from helpers.checks.answers import agree, indexed_alike, numbers
-from helpers.checks.trial import FAILED, PASSED, Answer, Case, Endless, parameter, tried
+from helpers.checks.trial import FAILED, Answer, Case, Endless, parameter, tried
 
 # What may have been done to the right answer, in any task. None where it cannot be.
 TURNED = {
@@ -31,18 +31,19 @@ TURNED = {
     "one over the answer": lambda right: 1 / right,
     "rounded": lambda right: (np.trunc(right), *map(right.round, range(4))),
     "another order": lambda right: (np.sort(right), np.sort(right)[::-1], right[::-1]),
-    "a running sum": np.cumsum,
+    "a running sum": lambda right: right.cumsum(axis=0),
     "one number for all": lambda right: (right.sum(), right.mean(), right[0]),
 }
 STOPPED = (
     (NameError, "", "a name that is not defined"),
+    ((AttributeError, TypeError), "", "a value of another type"),
+    ((IndexError, KeyError), "", "a place or a name that is not there"),
     (RuntimeError, "leaf", "no_grad is missing"),
     (RuntimeError, "not require grad", "no gradient to go back through"),
     (RuntimeError, "requires grad", "a gradient in the way"),
+    (ArithmeticError, "", "NaN or ∞"),
+    (ValueError, "math domain", "NaN or ∞"),
     (Exception, "size|shape|broadcast|dimension|axis", "shapes that do not fit"),
-    ((ZeroDivisionError, OverflowError), "", "NaN or ∞"),
-    ((AttributeError, TypeError), "", "a value of another type"),
-    ((IndexError, KeyError), "", "a place or a name that is not there"),
 )
 NEARLY = 0.01
 
@@ -86,15 +87,20 @@ def common(task, answers: list[Answer], function: Callable) -> str:
         for name, wrong in task.mistakes.items():
             if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
                 return name
+    plain = [answer for answer in answers if not answer.case.measured]
+    if any(compared(answer) for answer in plain if answer.status == FAILED):
         for name, turn in TURNED.items():
-            if explains(answers, functools.partial(turned, turn=turn)):
+            if explains(plain, functools.partial(turned, turn=turn)):
                 return name
     forms = {form(answer, function) for answer in failed}
-    if len(forms) == 1 and forms != {""}:
+    kinds = {answer.case.what for answer in failed}
+    if (
+        len(forms) == 1
+        and forms != {""}
+        and (forms != {"nearly right"} or len(kinds) > 1)
+    ):
         return forms.pop()
-    if isinstance(answers[-1].got, Endless):
-        return ""
-    return idle(answers, task.right, function)
+    return idle([a for a in plain if compared(a)], task.right, function)
 
 
 def compared(answer: Answer) -> bool:
@@ -111,8 +117,6 @@ def explains(answers: list[Answer], wrong: Callable) -> bool:
     """
     ways = None
     for answer in answers:
-        if answer.status == PASSED and answer.case.measured:
-            continue  # what is measured need not show every mistake
         given = wrong(answer.case)
         given = given if isinstance(given, tuple) else (given,)
         fit = {i for i, way in enumerate(given) if alike(answer, way)}
@@ -141,8 +145,8 @@ def turned(case: Case, turn: Callable):
 def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
     """An argument that changes no answer, though it changes the right ones."""
     cases = [answer.case for answer in answers]
-    for i in range(min(len(case.args) for case in cases)):
-        unmoved = set()
+    for i in range(min((len(case.args) for case in cases), default=0)):
+        unmoved = []
         for answer, other in zip(answers, cases[1:]):
             args = list(answer.case.args)
             if size(args[i]) != size(other.args[i]):
@@ -151,8 +155,8 @@ def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
             case = replace(answer.case, args=args)
             moved = tried(case, right)
             if moved.status == FAILED and not isinstance(moved.got, Exception):
-                unmoved.add(alike(answer, tried(case, function).got))
-        if unmoved == {True}:
+                unmoved.append(alike(answer, tried(case, function).got))
+        if len(unmoved) > 3 and all(unmoved):
             return f"“{parameter(function, i)}” has no effect"
     return ""
 
@@ -177,12 +181,14 @@ def form(answer: Answer, function: Callable) -> str:
     if isinstance(expected, pd.Series):
         if not isinstance(got, pd.Series):
             return "not a Series"
-        return "" if indexed_alike(got, expected) else "not indexed by text_id"
+        in_order = indexed_alike(got, expected) and not got.hasnans
+        return "" if in_order else "not indexed by text_id"
     a, b = numbers(got), numbers(expected)
     if a is None:
         return "not a number"
     if a.shape != b.shape:
-        return "another shape"
+        of_any_length = isinstance(expected, list) and a.ndim == b.ndim
+        return "" if of_any_length else "another shape"
     if not np.isfinite(a).all():
         return "NaN or ∞"
     near = not answer.case.measured and agree(got, expected, NEARLY)

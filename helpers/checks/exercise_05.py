@@ -74,7 +74,6 @@ reshape.example(
     "equal tokens, any two of which reach 0.4", four, 1.0, 0, 0.4, measure=_sorted
 )
 reshape.example("unlikely tokens, a high temperature", unlikely, 5.0, 0, 1.0)
-reshape.example("five tokens, a very low temperature", five, 0.01, 0, 1.0)
 reshape.drawn("logits shifted by a constant", _shifted, 4, rtol=1e-3)
 
 
@@ -152,10 +151,10 @@ def mixed(ids):
 
 
 class Uneven:
-    """0.5, 0.3 and 0.2 whatever came before; always the same tensor."""
+    """The same probabilities whatever came before, and always the same tensor."""
 
-    def __init__(self):
-        self.logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    def __init__(self, *probabilities):
+        self.logits = torch.tensor(probabilities).log()
 
     def __call__(self, ids):
         return self.logits
@@ -191,6 +190,7 @@ for what, *args in (
     ("until the end token", [0], 1.0, 5, 9, 1),
     ("the end token at once", [4], 1.0, 5, 9, 1),
     ("until the longest", [0], 1.0, 9, 3, 1),
+    ("no token at all", [0], 1.0, 9, 0, 1),
     ("the end token in the prompt", [5], 1.0, 5, 3, 1),
 ):
     write.example(f"{what}; the next token is the last and one", counting, *args)
@@ -208,20 +208,20 @@ halved = (halved / halved.sum()).tolist()
 repeated = sum(p * p for p in halved)
 write.example(
     "shares of 0, 1, 2 (p = 0.5, 0.3, 0.2; T = 0.5), and of seconds that repeat them",
-    *(Uneven(), [0], 0.5, 9, 2),
+    *(Uneven(0.5, 0.3, 0.2), [0], 0.5, 9, 2),
     expected=[*halved, repeated, repeated],
     measure=_shares,
     rtol=0.1,
 )
 write.example(
-    "the mean length, if one token in five is the end",
-    *(Uneven(), [0], 1.0, 2, 6),
-    expected=[sum(0.8**n for n in range(1, 7))],
+    "the mean length, if six tokens in a hundred are the end",
+    *(Uneven(0.6, 0.34, 0.06), [0], 1.0, 2, 6),
+    expected=[sum(0.94**n for n in range(1, 7))],
     measure=_length,
     rtol=0.1,
 )
 same = "the same seed, the same text (1)"
-write.example(same, Uneven(), [0], 2.0, 9, 30, 7, measure=_twice)
+write.example(same, Uneven(0.5, 0.3, 0.2), [0], 2.0, 9, 30, 7, measure=_twice)
 
 
 def _changed(change):
@@ -262,7 +262,7 @@ def _pair_by_pair(p, q, t):
     """The definition."""
     pairs = zip(p.tolist(), q.tolist())
     weights = [sum((a * b) ** (1 / t) for b in row) for a, row in pairs]
-    return [weight / sum(weights) for weight in weights]
+    return torch.tensor(weights) / sum(weights)
 
 
 horizon = Task("horizon", _pair_by_pair)

@@ -31,13 +31,24 @@ bits_per_byte.example("letters of several bytes", two, ["Grüße, Wörter", "你
 
 
 def _any_texts(rng):
-    words = ["be", " to be", "Götter", "你好\n", "  a\t", "naïve…", "🙂", "\u00a0x"]
+    words = [
+        "be",
+        " to be",
+        "Götter",
+        "你好\n",
+        "  a\t",
+        "naïve…",
+        "e\u0301",
+        "İ",
+        "\u00a0x",
+    ]
     texts = rng.choice(words, rng.integers(1, 6)).tolist()
-    return -rng.uniform(1, 60, len(texts)).round(1), texts
+    return -rng.integers(1, 9, len(texts)) / 2, texts
 
 
 anything = "texts of any number, length and script, white space around them"
 bits_per_byte.drawn(anything, _any_texts)
+bits_per_byte.example("a page", np.array([-3000.0]), [500 * "question "])
 
 
 def _bits(scores, texts, size=_n_bytes):
@@ -94,6 +105,7 @@ def _with_ties(rng):
 
 
 auroc.drawn("two sets of unlike size, without ties", _without_ties)
+auroc.example("apart by a hair", np.array([-5000.00001]), np.array([-5000.00002]))
 auroc.example("a tie", np.array([1.0, 2.0]), np.array([2.0, 0.0]))
 auroc.example("all scores equal", np.ones(3), np.ones(2))
 auroc.drawn("scores with duplicates and ties, in no order", _with_ties, 20)

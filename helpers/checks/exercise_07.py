@@ -23,14 +23,14 @@ def _by_dictionary(scores, domain):
 likelihood_ratio = Task("likelihood_ratio", _by_dictionary)
 
 
-def _table(rng, scale=1.0):
-    """Rows of likelihoods.csv, model by model."""
-    texts = [f"{kind}:{i}" for i in range(3) for kind in ("neurips", "random")]
+def _table(rng, scale=1.0, number=3):
+    """Rows of likelihoods.csv, model by model; some scores are equal."""
+    texts = [f"{kind}:{i}" for i in range(number) for kind in ("neurips", "random")]
     models = ("base", "neurips", "shakespeare")
     rows = [(text, model, 80 + i) for model in models for i, text in enumerate(texts)]
     table = pd.DataFrame(rows, columns=["text_id", "model", "n_bytes"])
     table["n_tokens"] = table.n_bytes // 4
-    table["log_likelihood"] = (scale * rng.uniform(-200, -80, len(rows))).round(1)
+    table["log_likelihood"] = 2.5 * scale * rng.integers(-80, -32, len(rows))
     return table
 
 
@@ -42,7 +42,7 @@ for what, draw in {
     "the same texts in the same order": lambda rng: (_table(rng), "shakespeare"),
     "rows in no order": lambda rng: (_in_no_order(rng), "shakespeare"),
     "the other domain": lambda rng: (_in_no_order(rng), "neurips"),
-    "texts fifty times as long": lambda rng: (_table(rng, 50), "shakespeare"),
+    "many texts, and long ones": lambda rng: (_table(rng, 50, 90), "shakespeare"),
 }.items():
     likelihood_ratio.drawn(what, draw, 3)
 
@@ -97,7 +97,7 @@ def _odds(p):
 def _by_odds(a, b, prior):
     """By the odds against: the prior's times e to the difference."""
     logs = [y - x - _odds(prior) for x, y in zip(a, b)]
-    return [1 / (1 + math.exp(log)) if log < 700 else 0.0 for log in logs]
+    return np.array([1 / (1 + math.exp(log)) if log < 700 else 0.0 for log in logs])
 
 
 posterior = Task("posterior", _by_odds)
@@ -114,12 +114,12 @@ def _near(rng):
 
 def _far(rng):
     a = -rng.choice([50.0, 400.0, 5000.0], 5)
-    apart = rng.choice([-1000.0, -50.0, -1.0, 1.0, 50.0, 1000.0], 5)
-    return a, a + apart, float(rng.choice([0.5, 0.2]))
+    apart = rng.choice([-3000.0, -50.0, -1.0, 1.0, 50.0, 3000.0], 5)
+    return a, a + apart, float(rng.choice([0.5, 0.2, 1e-12]))
 
 
 posterior.drawn("any lengths, a few nats apart, any prior", _near)
-posterior.drawn("long texts beside short ones, up to 1,000 nats apart", _far)
+posterior.drawn("long texts beside short ones, up to 3,000 nats apart", _far)
 
 
 def _over_strings(a, b, p):
@@ -136,7 +136,7 @@ def _swapped(a, b, p):
 
 
 def _kept_inside(a, b, p):
-    right = np.array(_by_odds(a, b, p))
+    right = _by_odds(a, b, p)
     return tuple(right.clip(edge, 1 - edge) for edge in (1e-3, 1e-6, 1e-2))
 
 

@@ -39,9 +39,9 @@ def noise(rng: np.random.Generator, *shape: int, scale: float = 2.0) -> torch.Te
 
 
 def another_model(rng: np.random.Generator) -> torch.nn.Module:
-    """The tiny model with all its weights a little larger or smaller."""
+    """The tiny model with weights half or twice as large."""
     model = copy.deepcopy(tiny().model)
     with torch.no_grad():
         for weight in model.parameters():
-            weight *= rng.choice([0.8, 1.25])
+            weight *= rng.choice([0.5, 2.0])
     return model

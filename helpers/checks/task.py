@@ -135,7 +135,7 @@ class Outcome:
         worth = f"{self.points:g} of {self.task.points:g} points"
         lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
         if found.count(PASSED) == len(found):
-            return lines[0]
+            return f"{self.task.name}: all {len(found)} checks passed; {worth}."
         if self.failed is None:
             blank = next(a for a in self.answers if a.status == UNCHECKED)
             return "\n".join([*lines, *self._example(blank), HOW_TO_START])

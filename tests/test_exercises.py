@@ -15,6 +15,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import types
 from dataclasses import replace
 from pathlib import Path
 
@@ -1229,6 +1230,22 @@ def test_the_example_can_be_pasted_and_run():
 def test_a_cell_cannot_put_something_else_in_the_place_of_a_check():
     with pytest.raises(AttributeError, match="cannot be replaced"):
         checks.auroc = lambda function: 2.0
+
+
+def test_a_lecturer_s_task_works_as_teaching_says(capsys):
+    said = (EXERCISES.parents[1] / "TEACHING.md").read_text(encoding="utf-8")
+    [example] = re.findall("```python\n(.*?)```", said, re.S)
+    exec(example, {})
+    report = capsys.readouterr().out
+    assert "likely    nats instead of bits" in report
+    assert "One bit is ln 2 nats: divide by it." in report
+    [printed] = re.findall("```\n(auroc: .*?)```", said, re.S)
+    ties_lost = next(
+        f for t, n, f in WRONG if (t, n) == ("auroc", "ties count as lost")
+    )
+    function = types.FunctionType(ties_lost.__code__, ties_lost.__globals__, "auroc")
+    checks.auroc(function)
+    assert capsys.readouterr().out == printed
 
 
 # ---- the solutions, with one thing changed

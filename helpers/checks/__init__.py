@@ -22,23 +22,6 @@ from helpers.checks.spot_the_bug import (
     total_from_loss,
 )
 
-__all__ = [
-    "auroc",
-    "batch_scores",
-    "bits_per_byte",
-    "horizon",
-    "likelihood_ratio",
-    "log_likelihood",
-    "log_likelihoods",
-    "per_word",
-    "perplexity",
-    "posterior",
-    "reshape",
-    "total_from_loss",
-    "training_step",
-    "write",
-]
-
 
 class Locked(ModuleType):
     """A module in which a cell cannot put something else in the place of a check."""

@@ -1,15 +1,16 @@
 """Checks for the exercises: each tries the reader's function and answers in words.
 
-A module an exercise, and in it, for each task, the usual mistakes and the cases to try.
-A check goes through all its cases, never stopping at the first failure. Beside what
-came out it sets what should have, computed by another route than the exercise's (by
-hand, by the series' helpers, by torch's or scikit-learn's own functions). And it knows
-the usual mistakes as small wrong functions: the one that gives the reader's numbers
-gives its name to the hint. `tests/test_exercises.py` holds wrong answers that each
-check must recognise.
+A module an exercise, and in it a task for each function to be written: what it is tried
+on, examples by hand and others drawn at random, and the usual mistakes as small wrong
+functions. What should come out is computed by another route than the exercise's own. A
+mistake is named only if its wrong function gives all that the reader's gave.
+`tests/test_exercises.py` holds wrong answers that each check must recognise; task.py
+says how to add a task.
 """
 
-from helpers.checks.checking import FAILED, UNCHECKED, NotYet
+import sys
+from types import ModuleType
+
 from helpers.checks.exercise_02 import log_likelihood, log_likelihoods, training_step
 from helpers.checks.exercise_05 import horizon, reshape, write
 from helpers.checks.exercise_06 import auroc, bits_per_byte
@@ -21,22 +22,12 @@ from helpers.checks.spot_the_bug import (
     total_from_loss,
 )
 
-__all__ = [
-    "FAILED",
-    "UNCHECKED",
-    "NotYet",
-    "auroc",
-    "bits_per_byte",
-    "horizon",
-    "likelihood_ratio",
-    "log_likelihood",
-    "log_likelihoods",
-    "posterior",
-    "batch_scores",
-    "reshape",
-    "per_word",
-    "perplexity",
-    "total_from_loss",
-    "training_step",
-    "write",
-]
+
+class Locked(ModuleType):
+    """A module in which a cell cannot put something else in the place of a check."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"checks.{name} cannot be replaced.")
+
+
+sys.modules[__name__].__class__ = Locked

@@ -17,7 +17,7 @@ def same(before, after) -> bool:
         return before.equals(after)
     if isinstance(before, list):
         return len(before) == len(after) and all(map(same, before, after))
-    return isinstance(before, torch.nn.Module) or before == after
+    return callable(before) or before == after
 
 
 def _plain(value):
@@ -33,45 +33,65 @@ def numbers(value) -> np.ndarray | None:
     elif isinstance(value, list | tuple):
         value = [_plain(v) for v in value]
     try:
-        return np.asarray(value, dtype=float)
+        value = np.asarray(value)
+        return value.astype(float) if value.dtype.kind in "biuf" else None
     except (TypeError, ValueError, RuntimeError):
         return None
 
 
+def indexed_alike(got: pd.Series, expected: pd.Series) -> bool:
+    """Whether both have the same names, each once, in any order."""
+    return got.index.is_unique and set(got.index) == set(expected.index)
+
+
 def agree(got, expected, rtol: float) -> bool:
     """Whether two answers are equal: one shape, `rtol` of the largest expected."""
-    if isinstance(got, Exception) or got is None or isinstance(expected, str):
-        return isinstance(got, str) and got == expected
+    if isinstance(got, str) or isinstance(expected, str):
+        return type(got) is type(expected) and got == expected
     if isinstance(expected, pd.Series):
         if not isinstance(got, pd.Series):
             return False
-        if not expected.index.sort_values().equals(got.index.sort_values()):
+        if not indexed_alike(got, expected):
             return False
         got = got.reindex(expected.index)
     a, b = numbers(got), numbers(expected)
     if a is None or b is None or a.shape != b.shape:
         return False
     largest = np.abs(b[np.isfinite(b)]).max(initial=0)
-    atol = 1e-9 + rtol * largest
-    return np.allclose(a, b, rtol=0, atol=atol, equal_nan=True)
+    return np.allclose(a, b, rtol=0, atol=1e-9 + rtol * largest, equal_nan=True)
 
 
 def show(value) -> str:
-    """A value in few words: numbers to six figures, a shape where there are many."""
+    """A value in one line: numbers to six figures, a shape where there are many."""
     if isinstance(value, Exception):
-        return f"{type(value).__name__}: {value}"
-    if isinstance(value, pd.DataFrame):
-        return "\n" + value.to_string(index=False)
+        return " ".join(f"{type(value).__name__}: {value}".split())
     if isinstance(value, pd.Series):
-        return "{" + ", ".join(f"{k!r}: {v:.4g}" for k, v in value.items()) + "}"
-    array = None if value is None or isinstance(value, str | bool) else numbers(value)
+        pairs = [f"{k!r}: {show(v)}" for k, v in value.head(6).items()]
+        return "{" + ", ".join(pairs) + (", …}" if len(value) > 6 else "}")
+    array = numbers(value)
     measured = isinstance(value, torch.Tensor | float | np.generic)
     if array is None or (array.ndim == 0 and not measured):
         return repr(value)
-    if array.size > 30:
+    if array.size > 12:
         shape, first = array.shape, array.flat[0]
         return f"{array.size} numbers of shape {shape}, the first {first:.6g}"
-    text = np.array2string(
-        array, separator=", ", max_line_width=200, formatter={"float": "{:.6g}".format}
+    digits = {"float": "{:.6g}".format}
+    return np.array2string(array, separator=", ", formatter=digits).replace("\n", "")
+
+
+def code(value) -> str:
+    """The Python that makes `value`; an empty string where there is no short one."""
+    if isinstance(value, bool | int | float | str):
+        return repr(value)
+    if isinstance(value, list):
+        parts = [code(one) for one in value]
+        return f"[{', '.join(parts)}]" if all(parts) else ""
+    kind = str(getattr(value, "dtype", ""))
+    if kind not in ("torch.float32", "torch.int64", "float64", "int64"):
+        return ""
+    # As few digits as tell each number from its neighbours.
+    digits = {"separator": ", ", "floatmode": "unique", "threshold": 99}
+    plain = " ".join(np.array2string(np.asarray(value), **digits).split())
+    return (
+        f"torch.tensor({plain})" if kind.startswith("torch") else f"np.array({plain})"
     )
-    return text.replace("\n", " ")

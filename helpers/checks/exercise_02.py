@@ -2,166 +2,156 @@
 
 from __future__ import annotations
 
-import copy
-import math
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
+from torch.nn.utils import parameters_to_vector
 
-from helpers import likelihood
-from helpers.checks.checking import Case, Mistakes, check
-from helpers.checks.tiny_model import on_the_tiny_model, picked, tiny, tiny_logits
-
-
-def _noise(seed: int, *shape: int) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
+from helpers.checks.task import Task
+from helpers.checks.tiny_model import another_model, noise, picked, rows_of, tiny
 
 # ---- log_likelihood
 
-LOG_LIKELIHOOD = Mistakes()
+
+def by_cross_entropy(logits, ids):
+    return -F.cross_entropy(logits[:-1].double(), ids[1:], reduction="sum")
 
 
-@LOG_LIKELIHOOD.mistake("no shift by one")
-def _(x, i):
-    """Row t of the logits speaks about the token after ids[t], not about ids[t]
-    itself.
-    """
-    return picked(x, i).sum(), picked(x[1:], i[1:]).sum(), picked(x[:-1], i[:-1]).sum()
+log_likelihood = Task("log_likelihood", by_cross_entropy)
+by_hand = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]]).log()
+log_likelihood.example("one token, p = 0.2", by_hand[:2], torch.tensor([0, 2]))
+log_likelihood.example("two tokens, p = 0.2 and 0.6", by_hand, torch.tensor([0, 2, 1]))
 
 
-@LOG_LIKELIHOOD.mistake("shifted the wrong way")
-def _(x, i):
-    """You ask each row about the token before its own; it knows the one after."""
-    return picked(x[1:], i[:-1]).sum()
+def _all_different(rng):
+    n = rng.integers(1, 6)
+    return noise(rng, n + 1, 6), torch.tensor([0, *(1 + rng.permutation(5)[:n])])
 
 
-@LOG_LIKELIHOOD.mistake("the first token is left out")
-def _(x, i):
-    """Row 0 has read the separator alone and speaks about ids[1], the text's first
-    token: it counts.
-    """
-    return picked(x[1:-1], i[2:]).sum()
+def _twice(rng):
+    return noise(rng, 6, 4), torch.tensor(rng.integers(0, 4, 6))
 
 
-@LOG_LIKELIHOOD.mistake("the last token is left out")
-def _(x, i):
-    """The last but one row speaks about the last token: one row too few."""
-    return picked(x[:-2], i[1:-1]).sum()
+def _shifted(rng):
+    shift = torch.tensor(rng.choice([-1000, -100, 100, 1000], (5, 1)))
+    return noise(rng, 5, 6) + shift, torch.arange(5)
 
 
-@LOG_LIKELIHOOD.mistake("mean instead of sum")
-def _(x, i):
-    """The chain rule adds the terms up; their mean is no log p of the text."""
-    return picked(x[:-1], i[1:]).mean()
+def _impossible(rng):
+    logits = noise(rng, 4, 6)
+    logits[2, 3] = -200
+    return logits, torch.arange(4)
 
 
-@LOG_LIKELIHOOD.mistake("the sign is turned")
-def _(x, i):
-    """A loss is minus a log-likelihood. Log-probabilities are never above zero."""
-    return -picked(x[:-1], i[1:]).sum()
+def _in_bfloat16(rng):
+    return 1.5 * noise(rng, 400, 50).bfloat16(), torch.tensor(rng.integers(0, 50, 400))
 
 
-@LOG_LIKELIHOOD.mistake("no softmax")
-def _(x, i):
-    """Logits are not yet log-probabilities: a softmax over the vocabulary makes them
-    so.
-    """
-    return x[:-1].float().gather(-1, i[1:, None]).sum()
+@torch.no_grad()
+def _to_be(rng):
+    [ids] = rows_of(["To be, or not to be"])
+    return tiny().model(ids[None]).logits[0], ids
 
 
-@LOG_LIKELIHOOD.mistake("softmax over the wrong axis")
-def _(x, i):
-    """Each row must sum to one: the softmax runs over the vocabulary, the last axis."""
-    return (
-        x.float().log_softmax(0)[:-1].gather(-1, i[1:, None]).sum(),
-        x[:-1].float().log_softmax(0).gather(-1, i[1:, None]).sum(),
+logits = "logits as a model gives them, tokens all different"
+log_likelihood.drawn(logits, _all_different)
+log_likelihood.drawn("a token, or the separator, that comes twice", _twice)
+log_likelihood.drawn("rows of logits shifted by a constant", _shifted, rtol=1e-4)
+log_likelihood.drawn("a token all but impossible", _impossible, 3)
+log_likelihood.drawn("399 tokens in bfloat16", _in_bfloat16, 1)
+log_likelihood.drawn("a sentence under the tiny model", _to_be, 1)
+
+
+def _each(x, i):
+    """log p of each token after the separator: (n,)."""
+    return picked(x[:-1], i[1:])
+
+
+def _sums(each):
+    return each.sum(), each[1:].sum(), each[:-1].sum()
+
+
+def _ways(p):
+    return p.prod(), p.sum(), p.sum().log()
+
+
+def _wrong_axis(x, i):
+    down, over_all = x.float().log_softmax(0), x.float().flatten().log_softmax(0)
+    return tuple(
+        y[:-1].gather(-1, i[1:, None]).sum() for y in (down, over_all.view_as(x))
     )
 
 
-@LOG_LIKELIHOOD.mistake("a probability, not its log")
-def _(x, i):
-    """Sum logs; the product of a long text's probabilities underflows."""
-    return picked(x[:-1], i[1:]).exp().prod(), picked(x[:-1], i[1:]).exp().sum()
+def _other_columns(x, i):
+    logs = x[:-1].float().log_softmax(-1)
+    return logs[:, i[1:]].sum(), logs.sum(), logs.amax(-1).sum()
 
 
-@LOG_LIKELIHOOD.mistake("bits instead of nats")
-def _(x, i):
-    """Use the natural logarithm."""
-    return picked(x[:-1], i[1:]).sum() / math.log(2)
-
-
-@LOG_LIKELIHOOD.mistake("log of a softmax")
-def _(x, i):
-    """The softmax underflows to 0, whose log is −∞; log_softmax does both at once."""
-    return x[:-1].float().softmax(-1).log().gather(-1, i[1:, None]).sum()
-
-
-@LOG_LIKELIHOOD.mistake("rounded to bfloat16", rtol=0.01)
-def _(x, i):
-    """bfloat16 keeps two to three digits: turn the logits into float32 *before* the
-    softmax.
-    """
-    return x[:-1].bfloat16().log_softmax(-1).gather(-1, i[1:, None]).float().sum()
-
-
-@on_the_tiny_model
-def log_likelihood(function: Callable) -> None:
-    """`function(logits, ids)` → log p of the text behind the separator, in nats.
-
-    Logits (n + 1, vocabulary), ids (n + 1,).
-    """
-    by_hand = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.3, 0.5]]).log()
-    ids = torch.tensor([0, 2, 1])
-    impossible = torch.tensor([[0.0, 0.0, -200.0], [0.0, 0.0, 0.0]])
-    long = 3 * _noise(0, 400, 50).bfloat16()
-    chosen = torch.arange(400) * 7 % 50
-    exact = -F.cross_entropy(long[:-1].double(), chosen[1:], reduction="sum")
-    sentence = "To be, or not to be"
-    logits, sentence_ids, _ = tiny_logits([sentence])
-    scores = likelihood.score(tiny(), [sentence], progress=False)
-    cases = [
-        Case(
-            "two tokens, p = 0.2 and 0.6",
-            (by_hand, ids),
-            math.log(0.2 * 0.6),
-            "ids = [0, 2, 1]; the rows' softmax is [0.5, 0.3, 0.2], [0.1, 0.6, 0.3] "
-            "and [0.2, 0.3, 0.5]",
-        ),
-        Case(
-            "one token, p = 0.2",
-            (by_hand[:2], ids[:2]),
-            math.log(0.2),
-            "ids = [0, 2]; the rows' softmax is [0.5, 0.3, 0.2] and [0.1, 0.6, 0.3]",
-        ),
-        Case(
-            "a constant added to a row of logits changes nothing",
-            (by_hand + torch.tensor([[3.0], [-1.0], [2.0]]), ids),
-            math.log(0.2 * 0.6),
-        ),
-        Case(
-            "a token the model finds all but impossible",
-            (impossible, ids[:2]),
-            -200 - math.log(2),
-        ),
-        Case(
-            "400 tokens, logits in bfloat16",
-            (long, chosen),
-            exact,
-            "399 tokens out of 50, in bfloat16",
-        ),
-        Case(
-            f"“{sentence}” under the tiny model",
-            (logits[0], sentence_ids[0]),
-            scores.log_likelihood[0],
-            "its logits and ids",
-        ),
-    ]
-    check("log_likelihood", function, cases, LOG_LIKELIHOOD)
-
+log_likelihood.mistakes = {
+    "no shift by one": lambda x, i: _sums(picked(x, i)),
+    "shifted the wrong way": lambda x, i: picked(x[1:], i[:-1]).sum(),
+    "the first token is left out": lambda x, i: picked(x[1:-1], i[2:]).sum(),
+    "shifted twice": lambda x, i: picked(x[:-2], i[2:]).sum(),
+    "the last token is left out": lambda x, i: _each(x, i)[:-1].sum(),
+    "one token alone": lambda x, i: (_each(x, i)[0], _each(x, i)[-1]),
+    "mean instead of sum": lambda x, i: (_each(x, i).mean(), -_each(x, i).mean()),
+    "not summed up": lambda x, i: (_each(x, i), _each(x, i)[:, None]),
+    "no softmax": lambda x, i: x[:-1].float().gather(-1, i[1:, None]).sum(),
+    "softmax twice": lambda x, i: _each(x.float().softmax(-1), i).sum(),
+    "softmax over the wrong axis": _wrong_axis,
+    "columns other than the token's": _other_columns,
+    "a probability, not its log": lambda x, i: _ways(_each(x, i).exp()),
+}
 
 # ---- log_likelihoods
+
+
+def _row_by_row(logits, ids, lengths):
+    rows = [(x[: n + 1], i[: n + 1]) for x, i, n in zip(logits, ids, lengths)]
+    return torch.stack([by_cross_entropy(*row) for row in rows])
+
+
+log_likelihoods = Task("log_likelihoods", _row_by_row)
+
+
+def _batch(rng, lengths, vocabulary=9):
+    """Logits, ids padded with 0, and lengths; 0 is in no text."""
+    lengths = torch.tensor(lengths)
+    place = torch.arange(max(lengths) + 1)
+    ids = torch.tensor(rng.integers(1, vocabulary, (len(lengths), len(place))))
+    ids[(place == 0) | (place > lengths[:, None])] = 0
+    return noise(rng, *ids.shape, vocabulary), ids, lengths
+
+
+for what, lengths in {
+    "one text, without padding": [3],
+    "two texts, without padding": [3, 3],
+    "texts of three tokens and of one, padded with 0": [3, 1],
+    "texts of one token each": [1, 1, 1],
+    "a long text, a short one, two alike and the longest last": [4, 1, 2, 2, 5],
+}.items():
+    log_likelihoods.drawn(what, lambda rng, lengths=lengths: _batch(rng, lengths), 3)
+
+
+def _with_separators(rng):
+    logits, ids, lengths = _batch(rng, [4, 2, 3])
+    ids[0, rng.integers(1, 5)] = ids[1, 2] = 0
+    return logits, ids, lengths
+
+
+def _all_shifted(rng):
+    logits, *rest = _batch(rng, [4, 2, 1])
+    return logits + torch.tensor(rng.choice([-1000, 1000], (3, 5, 1))), *rest
+
+
+def _one_impossible(rng):
+    logits, ids, lengths = _batch(rng, [4, 2, 1])
+    logits[0, 1, ids[0, 2]] = -200
+    return logits, ids, lengths
+
+
+log_likelihoods.drawn("texts that hold the padding's id themselves", _with_separators)
+log_likelihoods.drawn("rows of logits shifted by a constant", _all_shifted, rtol=1e-4)
+log_likelihoods.drawn("a token all but impossible", _one_impossible, 3)
 
 
 def _masked(x, i, n):
@@ -169,184 +159,30 @@ def _masked(x, i, n):
     return picked(x[:, :-1], i[:, 1:]) * (torch.arange(i.shape[1] - 1) < n[:, None])
 
 
-LOG_LIKELIHOODS = Mistakes()
+def row_by_row(function):
+    """What a wrong function gives for each text by itself, shape (texts,)."""
+
+    def of_all(x, i, n):
+        rows = [function(x[r, : m + 1], i[r, : m + 1]) for r, m in enumerate(n)]
+        return by_way(rows)
+
+    return of_all
 
 
-@LOG_LIKELIHOODS.mistake("padding is counted")
-def _(x, i, n):
-    """Only the first lengths[i] tokens after the separator belong to text i."""
-    return picked(x[:, :-1], i[:, 1:]).sum(1)
+def by_way(found):
+    """Of each text its value or its several ways → for each way, all texts' values."""
+    ways = zip(*(one if isinstance(one, tuple) else (one,) for one in found))
+    return tuple(list(way) for way in ways)
 
 
-@LOG_LIKELIHOODS.mistake("the separator is taken for padding")
-def _(x, i, n):
-    """A text may hold the padding's id itself. Mask by position, not by id."""
-    return (picked(x[:, :-1], i[:, 1:]) * (i[:, 1:] != 0)).sum(1)
-
-
-@LOG_LIKELIHOODS.mistake("the last token of each text is masked")
-def _(x, i, n):
-    """lengths counts the tokens after the separator: once shifted, positions 0 to
-    lengths − 1 are all real.
-    """
-    return _masked(x, i, n - 1).sum(1)
-
-
-@LOG_LIKELIHOODS.mistake("one token of padding is counted")
-def _(x, i, n):
-    """One position too many: after the shift, positions *below* lengths are real."""
-    return _masked(x, i, n + 1).sum(1)
-
-
-@LOG_LIKELIHOODS.mistake("mean instead of sum")
-def _(x, i, n):
-    """A mean per token is no log-likelihood, and long texts lose their length in it."""
-    return _masked(x, i, n).sum(1) / n, _masked(x, i, n).mean(1)
-
-
-@LOG_LIKELIHOODS.mistake("the batch is summed up")
-def _(x, i, n):
-    """Sum over a text's tokens, axis 1, and keep one number for each text."""
-    return _masked(x, i, n).sum(), _masked(x, i, n).sum(0)
-
-
-@LOG_LIKELIHOODS.mistake("no shift by one")
-def _(x, i, n):
-    """Row t of the logits speaks about the token after ids[:, t]."""
-    return (
-        (picked(x, i) * (torch.arange(i.shape[1]) < n[:, None])).sum(1),
-        ((picked(x, i) * (torch.arange(i.shape[1]) <= n[:, None])).sum(1)),
-    )
-
-
-@LOG_LIKELIHOODS.mistake("the sign is turned")
-def _(x, i, n):
-    """A loss is minus a log-likelihood. Log-probabilities are never above zero."""
-    return -_masked(x, i, n).sum(1)
-
-
-@on_the_tiny_model
-def log_likelihoods(function: Callable) -> None:
-    """`function(logits, ids, lengths)` → log p of each text (texts,), in nats.
-
-    A padded batch: logits (texts, longest + 1, vocabulary), ids (texts, longest + 1).
-    """
-    logits = _noise(1, 2, 4, 5).round(decimals=1)
-    ids = torch.tensor([[0, 2, 1, 4], [0, 3, 0, 0]])
-    lengths = torch.tensor([3, 1])
-    inner = torch.tensor([[0, 2, 0, 4], [0, 3, 1, 0]])
-    texts = ["To be, or not to be", "that", "is the question"]
-    scores = likelihood.score(tiny(), texts, progress=False)
-
-    def case(what, logits, ids, lengths):
-        padding = torch.arange(ids.shape[1] - 1) >= lengths[:, None]
-        wanted = ids[:, 1:].masked_fill(padding, -100)
-        losses = F.cross_entropy(logits[:, :-1].mT, wanted, reduction="none")
-        return Case(what, (logits, ids, lengths), -losses.sum(1))
-
-    cases = [
-        case("one text, without padding", logits[:1], ids[:1], lengths[:1]),
-        case("texts of three tokens and of one, padded with 0", logits, ids, lengths),
-        case(
-            "texts that hold the separator themselves",
-            logits,
-            inner,
-            torch.tensor([3, 3]),
-        ),
-        Case(
-            "three texts under the tiny model",
-            tiny_logits(texts),
-            scores.log_likelihood.tolist(),
-            "its logits and ids",
-        ),
-    ]
-    check("log_likelihoods", function, cases, LOG_LIKELIHOODS)
-
+log_likelihoods.mistakes = {
+    "padding is counted": lambda x, i, n: picked(x[:, :-1], i[:, 1:]).sum(1),
+    "the last token is left out": lambda x, i, n: _masked(x, i, n - 1).sum(1),
+    "one token of padding is counted": lambda x, i, n: _masked(x, i, n + 1).sum(1),
+    "summed over the texts": lambda x, i, n: _masked(x, i, n).sum(0),
+} | {name: row_by_row(wrong) for name, wrong in log_likelihood.mistakes.items()}
 
 # ---- training_step
-
-
-def _surprise(model, ids):
-    """−log p of each token after the first: (texts, n - 1)."""
-    return -picked(model(ids).logits[:, :-1], ids[:, 1:])
-
-
-def _mean_surprise(model, ids):
-    return _surprise(model, ids).mean()
-
-
-def _step(model, ids, lr, loss_of=_mean_surprise, clear=True, after=False):
-    """A step of gradient descent in which one thing may be wrong.
-
-    Another loss, gradients not cleared, or the loss after the step.
-    """
-    if clear:
-        model.zero_grad()
-    loss = loss_of(model, ids)
-    loss.backward()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight -= lr * weight.grad
-        return loss_of(model, ids) if after else loss
-
-
-TRAINING_STEP = Mistakes()
-
-
-@TRAINING_STEP.mistake("the weights do not move")
-def _(model, ids, lr):
-    """“weight = weight − …” only renames; change the model's own weights with “weight
-    −= …” under torch.no_grad(), and clear gradients before backward, not after it.
-    """
-    return _step(model, ids, 0.0)
-
-
-@TRAINING_STEP.mistake("uphill instead of downhill")
-def _(model, ids, lr):
-    """The gradient points to where the loss grows: subtract it."""
-    return _step(model, ids, -lr)
-
-
-@TRAINING_STEP.mistake("no shift by one")
-def _(*args):
-    """The output at position t must be scored on the token at t + 1."""
-    return _step(*args, lambda model, ids: -picked(model(ids).logits, ids).mean())
-
-
-@TRAINING_STEP.mistake("sum instead of mean")
-def _(*args):
-    """The loss is the *mean* surprise per token; a sum takes longer steps."""
-    return _step(*args, lambda model, ids: _surprise(model, ids).sum())
-
-
-@TRAINING_STEP.mistake("a mean over one text")
-def _(*args):
-    """The batch has several texts: the mean runs over the tokens of all of them."""
-    return _step(*args, lambda model, ids: _surprise(model, ids)[0].mean())
-
-
-@TRAINING_STEP.mistake("divided by the tokens of one text")
-def _(*args):
-    """The sum is over all texts, and so is the number of tokens it is divided by."""
-    return _step(*args, lambda model, ids: _surprise(model, ids).mean(1).sum())
-
-
-@TRAINING_STEP.mistake("the learning rate is left out")
-def _(model, ids, lr):
-    """Multiply the gradient by lr, which says how far to go."""
-    return _step(model, ids, 1.0)
-
-
-@TRAINING_STEP.mistake("gradients pile up")
-def _(*args):
-    """backward() *adds* to weight.grad: set it to None (or zero) before each step."""
-    return _step(*args, clear=False)
-
-
-@TRAINING_STEP.mistake("the loss after the step")
-def _(*args):
-    """Return the loss you took the gradient of, from before the weights moved."""
-    return _step(*args, after=True)
 
 
 def _right_step(model, ids, lr):
@@ -359,46 +195,100 @@ def _right_step(model, ids, lr):
     return loss
 
 
-@torch.no_grad()
-def _state(model, ids):
-    """The loss, and all weights in a row."""
-    weights = [weight.flatten() for weight in model.parameters()]
-    return _mean_surprise(model, ids), torch.cat(weights)
+def _surprise(model, ids):
+    """−log p of each token after the first: (texts, n - 1)."""
+    return -picked(model(ids).logits[:, :-1], ids[:, 1:])
 
 
-def _moved(function, model, ids, lr, steps=1):
-    """How far `steps` calls bring the loss down, and how far they move the weights."""
-    loss, weights = _state(model, ids)
-    for _ in range(steps):
-        function(model, ids, lr)
-    new_loss, new_weights = _state(model, ids)
-    return torch.stack([new_loss - loss, (new_weights - weights).norm()])
+def _mean_surprise(model, ids):
+    return _surprise(model, ids).mean()
 
 
-def _moved_twice(function, model, ids, lr):
-    return _moved(function, model, ids, lr, steps=2)
+def _after(times):
+    """Measures what some calls do to the model.
 
-
-@on_the_tiny_model
-def training_step(function: Callable) -> None:
-    """`function(model, ids, lr)` → the loss before one step, which it takes.
-
-    Ids (texts, n). The model's weights are changed in place.
+    The loss it reaches, how far its weights have moved, and the sum of all moves.
     """
-    model = tiny().model
-    ids = torch.tensor(tiny().encode(["To be or not", "That is what"]))
 
-    def case(what, call, lr):
-        args = (model, ids, lr)
-        expected = call(_right_step, *copy.deepcopy(args))
-        example = f"the tiny model, two texts of 12 bytes, lr = {lr}"
-        return Case(what, args, expected, example, 1e-3, call)
+    def measure(function, model, ids, lr):
+        weights = parameters_to_vector(model.parameters()).detach()
+        for _ in range(times):
+            function(model, ids, lr)
+        moves = parameters_to_vector(model.parameters()).detach() - weights
+        with torch.no_grad():
+            reached = _mean_surprise(model, ids)
+        return [reached.item(), moves.norm().item(), moves.sum().item()]
 
-    cases = [
-        case("the loss it returns", Case.call, 0.1),
-        case(
-            "one step: change of the loss, and distance the weights move", _moved, 0.5
-        ),
-        case("two steps, one after the other", _moved_twice, 0.1),
-    ]
-    check("training_step", function, cases, TRAINING_STEP)
+    return measure
+
+
+def _lesson(rng):
+    ids = torch.stack(rows_of(["To be or not", "That is what", "a question ?"]))
+    ids = ids.roll(3, dims=1)  # the separator inside each
+    return another_model(rng), ids[: rng.integers(2, 4)], rng.choice([0.1, 0.2, 0.5])
+
+
+def _of_one_text(rng):
+    model, ids, lr = _lesson(rng)
+    return model, ids[:1], lr
+
+
+training_step = Task("training_step", _right_step)
+near = {"rtol": 1e-4}
+training_step.drawn("the loss returned, one text", _of_one_text, 3, **near)
+training_step.drawn("the loss returned, two texts or three", _lesson, 3, **near)
+for times, what in ((1, "one step"), (2, "two steps, one after the other")):
+    training_step.drawn(
+        f"{what}, and the weights", _lesson, 3, measure=_after(times), **near
+    )
+
+
+def _step(model, ids, lr, loss_of=_mean_surprise, clear=True):
+    """A step of gradient descent in which one thing may be wrong."""
+    if clear:
+        model.zero_grad()
+    loss = loss_of(model, ids)
+    loss.backward()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight -= lr * weight.grad
+    return loss
+
+
+def _loss(of):
+    """A step whose loss is another: `of` the surprise of each token."""
+    return lambda *args: _step(*args, lambda model, ids: of(_surprise(model, ids)))
+
+
+def _scored(x_of, i_of):
+    """A step whose loss scores other rows of the logits, or other tokens."""
+
+    def loss_of(model, ids):
+        return -picked(x_of(model(ids).logits), i_of(ids)).mean()
+
+    return lambda *args: _step(*args, loss_of)
+
+
+def _with_adam(model, ids, lr):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
+    loss = _mean_surprise(model, ids)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    return loss
+
+
+training_step.mistakes = {
+    "the weights do not move": lambda model, ids, lr: _step(model, ids, 0.0),
+    "uphill instead of downhill": lambda model, ids, lr: _step(model, ids, -lr),
+    "gradients pile up": lambda *args: _step(*args, clear=False),
+    "the loss after the step": lambda *args: _step(*args) and _mean_surprise(*args[:2]),
+    "the sign is turned": lambda *args: -_step(*args),
+    "sum instead of mean": _loss(torch.sum),
+    "one text alone": _loss(lambda each: each[0].mean()),
+    "divided by another number": _loss(lambda each: each.sum(1).mean()),
+    "no shift by one": _scored(lambda x: x, lambda i: i),
+    "shifted twice": _scored(lambda x: x[:, :-2], lambda i: i[:, 2:]),
+    "softmax twice": _scored(lambda x: x[:, :-1].softmax(-1), lambda i: i[:, 1:]),
+    "another optimiser": _with_adam,
+}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 
 from helpers import likelihood, ood
-from helpers.checks.checking import Case, Mistakes, check
+from helpers.checks.task import Task
 
 # ---- bits_per_byte
 
@@ -18,8 +17,38 @@ def _n_bytes(text):
     return len(text.encode())
 
 
-def _n_words(text):
-    return len(text.split())
+def _by_the_helper(scores, texts):
+    n_bytes = [_n_bytes(text) for text in texts]
+    table = pd.DataFrame({"log_likelihood": scores, "n_bytes": n_bytes})
+    return likelihood.bits_per_byte(table)
+
+
+bits_per_byte = Task("bits_per_byte", _by_the_helper)
+two = np.array([-20.0, -4.0])
+bits_per_byte.example("nearly a bit a byte", np.array([-5.5]), ["question"])
+bits_per_byte.example("two texts of unlike length", two, ["To be or not to be", "that"])
+bits_per_byte.example("letters of several bytes", two, ["Grüße, Wörter", "你好"])
+
+
+def _any_texts(rng):
+    words = [
+        "be",
+        " to be",
+        "Götter",
+        "你好\n",
+        "  a\t",
+        "naïve…",
+        "e\u0301",
+        "İ",
+        "\u00a0x",
+    ]
+    texts = rng.choice(words, rng.integers(1, 6)).tolist()
+    return -rng.integers(1, 9, len(texts)) / 2, texts
+
+
+anything = "texts of any number, length and script, white space around them"
+bits_per_byte.drawn(anything, _any_texts)
+bits_per_byte.example("a page", np.array([-3000.0]), [500 * "question "])
 
 
 def _bits(scores, texts, size=_n_bytes):
@@ -27,88 +56,29 @@ def _bits(scores, texts, size=_n_bytes):
     return -scores.sum() / math.log(2) / sum(map(size, texts))
 
 
-def _bits_of_each(scores, texts):
-    pairs = zip(scores, texts)
-    return np.array([_bits(np.array([nats]), [text]) for nats, text in pairs])
+def _of_each(scores, texts, size=_n_bytes):
+    return -scores / math.log(2) / np.array([size(text) for text in texts])
 
 
-BITS_PER_BYTE = Mistakes()
+def _words(text):
+    return len(text.split())
 
 
-@BITS_PER_BYTE.mistake("characters instead of bytes")
-def _(s, t):
-    """“ü” is one character and two bytes: count len(text.encode('utf-8'))."""
-    return _bits(s, t, len)
-
-
-@BITS_PER_BYTE.mistake("nats instead of bits")
-def _(s, t):
-    """One bit is ln 2 nats: divide by it."""
-    return _bits(s, t) * math.log(2)
-
-
-@BITS_PER_BYTE.mistake("multiplied by ln 2")
-def _(s, t):
-    """A bit is *less* than a nat, so there are more of them: divide by ln 2."""
-    return _bits(s, t) * math.log(2) ** 2
-
-
-@BITS_PER_BYTE.mistake("the sign is turned")
-def _(s, t):
-    """The model *pays* these bits: minus the log-likelihood."""
-    return -_bits(s, t)
-
-
-@BITS_PER_BYTE.mistake("totals are compared across lengths")
-def _(s, t):
-    """Nothing is divided by the length: a longer text then always looks worse."""
-    return -s.sum() / math.log(2), -s.mean() / math.log(2), -s.sum()
-
-
-@BITS_PER_BYTE.mistake("a mean of ratios")
-def _(s, t):
-    """Divide the sum of all bits by the sum of all bytes; else a short text weighs as
-    much as a long one.
-    """
-    return _bits_of_each(s, t).mean()
-
-
-@BITS_PER_BYTE.mistake("one number for each text")
-def _(*args):
-    """One number for all texts together: sum both first."""
-    return _bits_of_each(*args)
-
-
-@BITS_PER_BYTE.mistake("words instead of bytes")
-def _(s, t):
-    """What a word is depends on who counts; bytes do not."""
-    return _bits(s, t, _n_words)
-
-
-def bits_per_byte(function: Callable) -> None:
-    """`function(log_likelihoods, texts)` → bits per UTF-8 byte of all texts together.
-
-    Log-likelihoods (texts,) in nats, and the list of texts.
-    """
-    scores, texts = np.array([-20.0, -4.0]), ["To be or not to be", "that"]
-
-    def case(what, scores, texts):
-        n_bytes = [_n_bytes(text) for text in texts]
-        table = pd.DataFrame({"log_likelihood": scores, "n_bytes": n_bytes})
-        return Case(what, (scores, texts), likelihood.bits_per_byte(table))
-
-    cases = [
-        Case(
-            "eight bytes at one bit each",
-            (np.array([-8 * math.log(2)]), ["question"]),
-            1.0,
-            "log_likelihoods = [−8 ln 2], texts = ['question']",
-        ),
-        case("two texts of unlike length", scores, texts),
-        case("letters of more than one byte", scores, ["Grüße, Wörter", "你好"]),
-    ]
-    check("bits_per_byte", function, cases, BITS_PER_BYTE)
-
+bits_per_byte.mistakes = {
+    "characters instead of bytes": lambda s, t: _bits(s, t, len),
+    "nats instead of bits": lambda s, t: _bits(s, t) * math.log(2),
+    "multiplied by ln 2": lambda s, t: _bits(s, t) * math.log(2) ** 2,
+    "not divided by the bytes": lambda s, t: (-s.sum() / math.log(2), -s.sum()),
+    "a mean of ratios": lambda s, t: (_of_each(s, t).mean(), _of_each(s, t).sum()),
+    "one number for each text": lambda s, t: _of_each(s, t),
+    "words instead of bytes": lambda s, t: _bits(s, t, _words),
+    "a mean over a sum": lambda s, t: (_bits(s, t) / len(t), _bits(s, t) * len(t)),
+    "white space is stripped": lambda s, t: _bits(s, [text.strip() for text in t]),
+    "texts are joined by a space": lambda s, t: _bits(s, [" ".join(t)]),
+    "another encoding": lambda s, t: _bits(
+        s, t, lambda text: len(text.encode("utf-16"))
+    ),
+}
 
 # ---- auroc
 
@@ -119,77 +89,57 @@ def _won(a, b, tie=0.5):
     return ((difference > 0) + tie * (difference == 0)).mean()
 
 
-AUROC = Mistakes()
+auroc = Task("auroc", ood.auroc)
+auroc.example("one right order of two pairs", np.array([2.0]), np.array([1.0, 3.0]))
+auroc.example("all the wrong way round", np.array([1.0, 2.0]), np.array([3.0, 4.0]))
 
 
-@AUROC.mistake("ties count as lost")
-def _(a, b):
-    """Where two scores are equal, neither is higher: count one half."""
-    return _won(a, b, 0)
+def _without_ties(rng):
+    n, m = rng.integers(2, 30, 2)
+    return rng.normal(-90, 20, n).round(3), rng.normal(-100, 20, m).round(3)
 
 
-@AUROC.mistake("ties count as won")
-def _(a, b):
-    """“>=” gives a tie to the inside; it is worth one half."""
-    return _won(a, b, 1)
+def _with_ties(rng):
+    n, m = rng.integers(1, 7, 2)
+    return rng.integers(-3, 4, n).astype(float), rng.integers(-3, 3, m).astype(float)
 
 
-@AUROC.mistake("the two sets are swapped")
-def _(a, b):
-    """1 must mean that *inside* is always higher."""
-    return _won(b, a), _won(b, a, 0)
+auroc.drawn("two sets of unlike size, without ties", _without_ties)
+auroc.example("apart by a hair", np.array([-5000.00001]), np.array([-5000.00002]))
+auroc.example("a tie", np.array([1.0, 2.0]), np.array([2.0, 0.0]))
+auroc.example("all scores equal", np.ones(3), np.ones(2))
+auroc.drawn("scores with duplicates and ties, in no order", _with_ties, 20)
 
 
-@AUROC.mistake("folded to above one half")
-def _(a, b):
-    """Below one half is the finding: the detector prefers the stranger. Do not turn it
-    round.
-    """
-    return max(_won(a, b), 1 - _won(a, b))
+def _by_another_number(a, b):
+    won = _won(a, b) * a.size * b.size
+    return tuple(won / n for n in (1, b.size, a.size, a.size + b.size))
 
 
-@AUROC.mistake("a count, not a share")
-def _(a, b):
-    """Divide by the number of pairs."""
-    return _won(a, b) * a.size * b.size
+def _without_duplicates(a, b):
+    one, two = np.unique(a), np.unique(b)
+    return _won(one, two), _won(one, b), _won(a, two)
 
 
-@AUROC.mistake("divided by too few")
-def _(a, b):
-    """There are len(inside) × len(outside) pairs."""
-    return _won(a, b) * b.size, _won(a, b) * a.size
+def _neighbours(a, b):
+    n = min(a.size, b.size)
+    apart = a[:n] - b[:n]
+    return (apart > 0).mean(), ((apart > 0) + 0.5 * (apart == 0)).mean()
 
 
-@AUROC.mistake("neighbours instead of all pairs")
-def _(a, b):
-    """zip compares the first with the first and so on; compare each with each."""
-    return (
-        np.mean([(x > y) + 0.5 * (x == y) for x, y in zip(a, b)]),
-        np.mean([float(x > y) for x, y in zip(a, b)]),
-    )
+def _against_the_middle(a, b):
+    middles = np.mean(b), np.median(b), b.max(), b.min()
+    return *((a > m).mean() for m in middles), float(a.mean() > b.mean())
 
 
-@AUROC.mistake("means are compared")
-def _(a, b):
-    """The mean says nothing about overlap: compare string with string."""
-    return float(a.mean() > b.mean()), a.mean() - b.mean(), (a > b.mean()).mean()
-
-
-def auroc(function: Callable) -> None:
-    """`function(inside, outside)` → the share of pairs in which inside is higher.
-
-    Scores (n,) and (m,); ties count one half.
-    """
-
-    def case(what, inside, outside):
-        a, b = np.array(inside, dtype=float), np.array(outside, dtype=float)
-        return Case(what, (a, b), ood.auroc(a, b))
-
-    cases = [
-        case("one right order of two pairs", [2], [1, 3]),
-        case("every pair the wrong way round", [1, 2], [3, 4]),
-        case("a tie", [1, 2], [2, 0]),
-        case("three against two, in no order", [5, -1, 3], [4, 0]),
-        case("all scores equal", [1, 1, 1], [1, 1]),
-    ]
-    check("auroc", function, cases, AUROC)
+auroc.mistakes = {
+    "ties count as lost": lambda a, b: _won(a, b, 0),
+    "ties count as won": lambda a, b: _won(a, b, 1),
+    "the two sets are swapped": lambda a, b: (_won(b, a), _won(b, a, 0), _won(b, a, 1)),
+    "folded to above one half": lambda a, b: max(_won(a, b), 1 - _won(a, b)),
+    "between −1 and 1": lambda a, b: 2 * _won(a, b) - 1,
+    "not divided by the number of pairs": _by_another_number,
+    "duplicates are dropped": _without_duplicates,
+    "neighbours instead of all pairs": _neighbours,
+    "means or medians are compared": _against_the_middle,
+}

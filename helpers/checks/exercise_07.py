@@ -3,120 +3,85 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-import torch
 
-from helpers.checks.checking import Case, Mistakes, check
+from helpers.checks.task import Task
 
 # ---- likelihood_ratio
 
 
-def _by_text(scores, model):
+def _by_dictionary(scores, domain):
+    rows = zip(scores.text_id, scores.model, scores.log_likelihood)
+    nats = {(text, model): value for text, model, value in rows}
+    texts = sorted({text for text, _ in nats})
+    ratios = [nats[text, domain] - nats[text, "base"] for text in texts]
+    return pd.Series(ratios, index=texts)
+
+
+likelihood_ratio = Task("likelihood_ratio", _by_dictionary)
+
+
+def _table(rng, scale=1.0, number=3):
+    """Rows of likelihoods.csv, model by model; some scores are equal."""
+    texts = [f"{kind}:{i}" for i in range(number) for kind in ("neurips", "random")]
+    models = ("base", "neurips", "shakespeare")
+    rows = [(text, model, 80 + i) for model in models for i, text in enumerate(texts)]
+    table = pd.DataFrame(rows, columns=["text_id", "model", "n_bytes"])
+    table["n_tokens"] = table.n_bytes // 4
+    table["log_likelihood"] = 2.5 * scale * rng.integers(-80, -32, len(rows))
+    return table
+
+
+def _in_no_order(rng):
+    return _table(rng).sample(frac=1, random_state=int(rng.integers(99)))
+
+
+for what, draw in {
+    "the same texts in the same order": lambda rng: (_table(rng), "shakespeare"),
+    "rows in no order": lambda rng: (_in_no_order(rng), "shakespeare"),
+    "the other domain": lambda rng: (_in_no_order(rng), "neurips"),
+    "many texts, and long ones": lambda rng: (_table(rng, 50, 90), "shakespeare"),
+}.items():
+    likelihood_ratio.drawn(what, draw, 3)
+
+
+def _of(scores, model):
+    """What a model gives, by text_id."""
     return scores[scores.model == model].set_index("text_id").log_likelihood
 
 
-def _pair(scores, domain):
-    """What the fine-tuned model and the base give, each by text_id."""
-    return _by_text(scores, domain), _by_text(scores, "base")
+def _ratio(scores, domain, base="base"):
+    return _of(scores, domain) - _of(scores, base)
 
 
-def _ratio(scores, domain):
-    return _by_text(scores, domain) - _by_text(scores, "base")
+def _by_position(s, d):
+    tuned, base = _of(s, d), _of(s, "base")
+    ratios = tuned.to_numpy() - base.to_numpy()
+    return tuple(pd.Series(ratios, texts.index) for texts in (tuned, base))
 
 
-LIKELIHOOD_RATIO = Mistakes()
+def _of_the_other(s, d):
+    other = "neurips" if d == "shakespeare" else "shakespeare"
+    return _ratio(s, d, other), _ratio(s, other)
 
 
-@LIKELIHOOD_RATIO.mistake("rows matched by position")
-def _(s, d):
-    """The models' rows are in different orders: match them by text_id."""
-    tuned, base = _pair(s, d)
-    difference = tuned.to_numpy() - base.to_numpy()
-    return pd.Series(difference, base.index), pd.Series(difference, tuned.index)
-
-
-@LIKELIHOOD_RATIO.mistake("logs are divided")
-def _(s, d):
-    """A ratio of probabilities is a *difference* of their logs."""
-    tuned, base = _pair(s, d)
-    return tuned / base
-
-
-@LIKELIHOOD_RATIO.mistake("base over fine-tuned")
-def _(s, d):
-    """The fine-tuned model comes first: positive must mean that it gained."""
-    return -_ratio(s, d)
-
-
-@LIKELIHOOD_RATIO.mistake("the exponential is taken")
-def _(s, d):
-    """Stay with logs: probabilities of whole texts underflow, and their ratio
-    overflows.
-    """
-    return np.exp(_ratio(s, d))
-
-
-@LIKELIHOOD_RATIO.mistake("nothing is subtracted")
-def _(s, d):
-    """This is the raw log-likelihood: easy texts still look familiar."""
-    return _by_text(s, d)
-
-
-@LIKELIHOOD_RATIO.mistake("the domain is ignored")
-def _(s, d):
-    """Use the model named by “domain”, not always the same one."""
-    return _ratio(s, "shakespeare"), _ratio(s, "neurips")
-
-
-@LIKELIHOOD_RATIO.mistake("compared with the base's mean")
-def _(s, d):
-    """Subtract the base's score of the *same* string."""
-    tuned, base = _pair(s, d)
-    return tuned - base.mean()
-
-
-@LIKELIHOOD_RATIO.mistake("divided by the length")
-def _(s, d):
-    """A ratio per byte is another detector; return the whole string's."""
-    return _ratio(s, d) / s.groupby("text_id").n_bytes.first()
-
-
-def likelihood_ratio(function: Callable) -> None:
-    """`function(scores, domain)` → log p of that model over base, a Series by text_id.
-
-    Rows of likelihoods.csv; in nats.
-    """
-    scores = pd.DataFrame(
-        [
-            ("a", "base", -100.0),
-            ("b", "base", -150.0),
-            ("c", "base", -450.0),
-            ("c", "shakespeare", -449.0),
-            ("a", "shakespeare", -110.0),
-            ("b", "shakespeare", -130.0),
-            ("b", "neurips", -155.0),
-            ("c", "neurips", -452.0),
-            ("a", "neurips", -90.0),
-        ],
-        columns=["text_id", "model", "log_likelihood"],
-    )
-    scores["n_bytes"] = scores.text_id.map({"a": 100, "b": 90, "c": 50})
-    far = scores.assign(log_likelihood=10 * scores.log_likelihood)
-
-    def case(what, scores, domain):
-        table = scores.pivot(index="text_id", columns="model", values="log_likelihood")
-        return Case(what, (scores, domain), table[domain] - table["base"])
-
-    cases = [
-        case("the model fine-tuned on Shakespeare", scores, "shakespeare"),
-        case("the model fine-tuned on NeurIPS", scores, "neurips"),
-        case("texts ten times as long", far, "shakespeare"),
-    ]
-    check("likelihood_ratio", function, cases, LIKELIHOOD_RATIO)
-
+likelihood_ratio.mistakes = {
+    "rows matched by position": _by_position,
+    "logs are divided": lambda s, d: _of(s, d) / _of(s, "base"),
+    "logs are added": lambda s, d: _of(s, d) + _of(s, "base"),
+    "base over fine-tuned": lambda s, d: -_ratio(s, d),
+    "nothing is subtracted": lambda s, d: _of(s, d),
+    "another model is taken for the base, or the domain": _of_the_other,
+    "compared with a mean": lambda s, d: (
+        _of(s, d) - _of(s, "base").mean(),
+        _of(s, d) - _of(s, d).mean(),
+    ),
+    "divided by the length": lambda s, d: (
+        _ratio(s, d) / s.groupby("text_id").n_bytes.first()
+    ),
+}
 
 # ---- posterior
 
@@ -129,89 +94,74 @@ def _odds(p):
     return math.log(p / (1 - p))
 
 
-POSTERIOR = Mistakes()
+def _by_odds(a, b, prior):
+    """By the odds against: the prior's times e to the difference."""
+    logs = [y - x - _odds(prior) for x, y in zip(a, b)]
+    return np.array([1 / (1 + math.exp(log)) if log < 700 else 0.0 for log in logs])
 
 
-@POSTERIOR.mistake("the prior is ignored")
-def _(a, b, p):
-    """With unequal priors, Bayes' rule adds log(prior / (1 − prior)) to the
-    difference.
-    """
-    return _logistic(a - b)
+posterior = Task("posterior", _by_odds)
+near = np.array([-100.0, -101.0, -99.0])
+posterior.example("nothing known, equal priors", near[:1], near[:1], 0.5)
+posterior.example("a nat or three apart", near, np.array([-100.0, -100.0, -102.0]), 0.5)
+posterior.example("one in ten is an abstract", near, near[::-1].copy(), 0.1)
 
 
-@POSTERIOR.mistake("the prior of the other domain")
-def _(a, b, p):
-    """prior is that of NeurIPS: its odds are prior / (1 − prior)."""
-    return _logistic(a - b - _odds(p))
+def _near(rng):
+    a = -rng.uniform(20, 200, rng.integers(1, 6)).round(1)
+    return a, a + rng.normal(0, 4, len(a)).round(1), round(rng.uniform(0.01, 0.99), 2)
 
 
-@POSTERIOR.mistake("the prior multiplies the answer")
-def _(a, b, p):
-    """Multiply the two *likelihoods* by their priors, then divide by their sum."""
-    return _logistic(a - b) * p, _logistic(a - b) * 2 * p
+def _far(rng):
+    a = -rng.choice([50.0, 400.0, 5000.0], 5)
+    apart = rng.choice([-3000.0, -50.0, -1.0, 1.0, 50.0, 3000.0], 5)
+    return a, a + apart, float(rng.choice([0.5, 0.2, 1e-12]))
 
 
-@POSTERIOR.mistake("the prior is not turned into a log")
-def _(a, b, p):
-    """Log-likelihoods take log-priors: add log(prior), not prior."""
-    return _logistic(a + p - b - (1 - p)), _logistic(a - b + p)
+posterior.drawn("any lengths, a few nats apart, any prior", _near)
+posterior.drawn("long texts beside short ones, up to 3,000 nats apart", _far)
 
 
-@POSTERIOR.mistake("the domains are swapped")
-def _(a, b, p):
-    """This is P(Shakespeare | x)."""
-    return _logistic(b - a - _odds(p)), _logistic(b - a), _logistic(b - a + _odds(p))
+def _over_strings(a, b, p):
+    x = a - b + _odds(p)
+    return np.exp(a - a.max()) / np.exp(a - a.max()).sum(), np.exp(x) / np.exp(x).sum()
 
 
-@POSTERIOR.mistake("exp of a whole text")
-@np.errstate(all="ignore")
-def _(a, b, p):
-    """exp(−5000) is 0, and 0/0 no number: subtract the logs first, then one exp."""
-    return p * np.exp(a) / (p * np.exp(a) + (1 - p) * np.exp(b))
+def _half_the_prior(a, b, p):
+    return _logistic(a - b + math.log(p)), _logistic(a - b - math.log(1 - p))
 
 
-@POSTERIOR.mistake("a verdict, not a probability")
-def _(a, b, p):
-    """Return how sure the two models are, not only which is ahead."""
-    return (
-        (a > b).astype(float),
-        (_logistic(a - b + _odds(p)) > 0.5).astype(float),
-        (a >= b).astype(float),
-    )
+def _swapped(a, b, p):
+    return tuple(_logistic(b - a + sign * _odds(p)) for sign in (-1, 0, 1))
 
 
-@POSTERIOR.mistake("logs are shared out")
-def _(a, b, p):
-    """a / (a + b) is for probabilities; these are their logs."""
-    return a / (a + b), b / (a + b)
+def _kept_inside(a, b, p):
+    right = _by_odds(a, b, p)
+    return tuple(right.clip(edge, 1 - edge) for edge in (1e-3, 1e-6, 1e-2))
 
 
-@POSTERIOR.mistake("softmax over the strings")
-def _(a, b, p):
-    """Each string's two models compete, not the strings with each other."""
-    return torch.tensor(a).softmax(-1)
-
-
-def posterior(function: Callable) -> None:
-    """`function(log_p_neurips, log_p_shakespeare, prior)` → P(NeurIPS | x), shape (n,).
-
-    Log-likelihoods (n,) in nats.
-    """
-    none = np.array([-100.0])
-    a, b = np.array([-100.0, -101.0, -99.0]), np.array([-100.0, -100.0, -102.0])
-    page = 50 * a
-
-    def case(what, a, b, prior):
-        """By odds: the prior's times e to the difference."""
-        odds = (1 - prior) / prior
-        expected = [1 / (1 + odds * math.exp(y - x)) for x, y in zip(a, b)]
-        return Case(what, (a, b, prior), expected)
-
-    cases = [
-        case("nothing known, equal priors", none, none, 0.5),
-        case("a nat or three apart, equal priors", a, b, 0.5),
-        case("one text in ten is an abstract", a, b, 0.1),
-        case("a whole page, 5,000 nats", page, page - 1, 0.5),
-    ]
-    check("posterior", function, cases, POSTERIOR)
+posterior.mistakes = {
+    "the prior is ignored": lambda a, b, p: _logistic(a - b),
+    "the prior of the other domain": lambda a, b, p: _logistic(a - b - _odds(p)),
+    "half of the prior": _half_the_prior,
+    "the prior multiplies the answer": lambda a, b, p: (
+        _logistic(a - b) * p,
+        _logistic(a - b) * 2 * p,
+    ),
+    "the prior multiplies the logs": lambda a, b, p: _logistic(p * a - (1 - p) * b),
+    "the prior is not turned into a log": lambda a, b, p: (
+        _logistic(a - b + 2 * p - 1),
+        _logistic(a - b + p),
+    ),
+    "the domains are swapped": _swapped,
+    "a verdict, not a probability": lambda a, b, p: (
+        (a > b) * 1.0,
+        (a - b + _odds(p) > 0) * 1.0,
+    ),
+    "the log of the odds": lambda a, b, p: (a - b + _odds(p), a - b),
+    "odds, not a probability": lambda a, b, p: np.exp(a - b + _odds(p)),
+    "logs are shared out": lambda a, b, p: (a / (a + b), b / (a + b)),
+    "softmax over the strings": _over_strings,
+    "one number for all texts": lambda a, b, p: _logistic((a - b).sum() + _odds(p)),
+    "held off 0 and 1": _kept_inside,
+}

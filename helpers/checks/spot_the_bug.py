@@ -3,326 +3,221 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers import likelihood
-from helpers.checks.answers import numbers
-from helpers.checks.checking import Case, Mistakes, check
-from helpers.checks.tiny_model import on_the_tiny_model, picked, tiny
+from helpers.checks.exercise_02 import by_cross_entropy, by_way, log_likelihood
+from helpers.checks.task import Task
+from helpers.checks.tiny_model import another_model, picked, rows_of, tiny
 
 # ---- total_from_loss
 
-TOTAL_FROM_LOSS = Mistakes()
+total_from_loss = Task("total_from_loss", lambda loss, ids: -loss * (len(ids) - 1))
+total_from_loss.example("one token at 0.7 nats", 0.7, torch.tensor([0, 5]))
+total_from_loss.example("ten such tokens", 0.7, torch.arange(11))
 
 
-@TOTAL_FROM_LOSS.mistake("multiplied by the length")
-def _(loss, ids):
-    """The loss is a mean over the tokens it *scored*. How many of ids did it score?"""
-    return -loss * len(ids)
+def _twice(rng):
+    ids = torch.tensor(rng.integers(0, 4, rng.integers(3, 31)))
+    ids[[0, -1]] = 0
+    return round(rng.uniform(0.1, 6), 2), ids
 
 
-@TOTAL_FROM_LOSS.mistake("two tokens too few")
-def _(loss, ids):
-    """Only one of ids is not scored: the first, which nothing comes before."""
-    return -loss * (len(ids) - 2)
+for what, draw in {
+    "any loss, tokens all different": lambda rng: (
+        round(rng.uniform(0.1, 6), 2),
+        torch.arange(rng.integers(2, 40)),
+    ),
+    "a token, or the separator, that comes twice": _twice,
+    "long texts and high losses": lambda rng: (rng.uniform(11, 20), torch.arange(150)),
+}.items():
+    total_from_loss.drawn(what, draw)
 
 
-@TOTAL_FROM_LOSS.mistake("one token too many")
-def _(loss, ids):
-    """The separator is already among ids: nothing is added."""
-    return -loss * (len(ids) + 1)
+def _by_ids(loss, ids):
+    counts = (ids != ids[0]).sum(), len(ids.unique()), ids.sum(), ids.max()
+    return tuple(-loss * n for n in counts)
 
 
-@TOTAL_FROM_LOSS.mistake("the sign is turned")
-def _(loss, ids):
-    """A loss is minus a log-likelihood."""
-    return loss * (len(ids) - 1), loss * len(ids)
-
-
-@TOTAL_FROM_LOSS.mistake("still a mean")
-def _(loss, ids):
-    """A mean per token is no total: multiply by the number of tokens scored."""
-    return -loss, loss
-
-
-@TOTAL_FROM_LOSS.mistake("a probability, not its log")
-def _(loss, ids):
-    """Leave out the exp: in a long text it underflows."""
-    return math.exp(-loss * (len(ids) - 1)), math.exp(-loss)
-
-
-@on_the_tiny_model
-def total_from_loss(function: Callable) -> None:
-    """`function(loss, ids)` → log p of the text behind the separator, in nats.
-
-    The library's mean loss in nats, and ids (n + 1,).
-    """
-    sentence = "To be, or not to be"
-    ids = torch.tensor(tiny().encode([sentence])[0])
-    with torch.inference_mode():
-        loss = F.cross_entropy(tiny().model(ids[None]).logits[0, :-1], ids[1:]).item()
-    scores = likelihood.score(
-        tiny(), [sentence], condition_on="first_token", progress=False
-    )
-
-    def case(what, loss, n):
-        example = f"loss = {loss:.4g}, ids = the separator and {n} more"
-        return Case(what, (loss, torch.arange(n + 1)), -loss * n, example)
-
-    coin = math.log(2)
-    cases = [
-        case("one token, which the model finds as likely as a coin's side", coin, 1),
-        case("ten such tokens", coin, 10),
-        Case(
-            "a loss of the library's own",
-            (loss, ids),
-            scores.log_likelihood[0],
-            f"the tiny model's loss on “{sentence}”, its first byte the separator",
-        ),
-    ]
-    check("total_from_loss", function, cases, TOTAL_FROM_LOSS)
-
+total_from_loss.mistakes = {
+    "multiplied by the length": lambda loss, ids: (-loss * len(ids), loss * len(ids)),
+    "one token too few or too many": lambda loss, ids: tuple(
+        -loss * (len(ids) + n) for n in (-2, 1)
+    ),
+    "tokens are counted by their ids": _by_ids,
+    "still a mean": lambda loss, ids: (-loss, loss, -loss / (len(ids) - 1)),
+    "the exponential is taken": lambda loss, ids: (math.exp(-loss), math.exp(loss)),
+}
 
 # ---- perplexity
 
 
-PERPLEXITY = Mistakes()
+def _by_sums(scores, n_tokens):
+    return math.exp(-math.fsum(scores) / sum(n_tokens.tolist()))
 
 
-@PERPLEXITY.mistake("a mean of perplexities")
-def _(s, n):
-    """Average the nats, not their exponentials: one hard text of two words would
-    outweigh a book.
-    """
-    return np.exp(-s / n).mean()
+perplexity = Task("perplexity", _by_sums)
+perplexity.example("one text, 2 nats a token", np.array([-8.0]), np.array([4]))
+perplexity.example("one text, 9 nats a token", np.array([-36.0]), np.array([4]))
+perplexity.example("two texts of one length", np.array([-8.0, -12]), np.array([4, 4]))
+perplexity.example("a long text and a title", np.array([-30.0, -10]), np.array([20, 2]))
 
 
-@PERPLEXITY.mistake("every text weighs the same")
-def _(s, n):
-    """A mean of means gives a title the weight of a book: all nats by all tokens."""
-    return np.exp(-(s / n).mean())
+def _any_texts(rng):
+    n = rng.integers(1, 60, rng.integers(1, 7))
+    return (-n * rng.uniform(0.5, 8, len(n))).round(1), n
 
 
-@PERPLEXITY.mistake("perplexities weighted by length")
-def _(s, n):
-    """Weights do not mend it: an exponential of a mean is no mean of exponentials."""
-    return np.average(np.exp(-s / n), weights=n)
+def _one_twice(rng):
+    n = rng.integers(1, 60, 4)[[0, 1, 1, 2, 3]]
+    return -n * np.array([2.5, 3, 3, 4, 2]), n
 
 
-@PERPLEXITY.mistake("the sign is turned")
-def _(s, n):
-    """A loss is minus a log-likelihood."""
-    return np.exp(s.sum() / n.sum())
+def _books(rng):
+    n = rng.integers(20_000, 90_000, 3)
+    return (-n * rng.uniform(2, 4, 3)).round(), n
 
 
-@PERPLEXITY.mistake("no exponential")
-def _(s, n):
-    """These are nats per token; a perplexity is their exponential."""
-    return -s.sum() / n.sum()
+perplexity.drawn("texts of any number and length", _any_texts)
+perplexity.drawn("a text that comes twice", _one_twice, 3)
+perplexity.drawn("books", _books, 3)
 
 
-@PERPLEXITY.mistake("bits taken for nats")
-def _(s, n):
-    """The log-likelihoods are in nats: raise e to them, not 2."""
-    return 2 ** (-s.sum() / n.sum())
+def _other_counts(s, n):
+    counts = n.sum() - 1, n.sum() + 1, n.sum() - len(n), n.sum() + len(n)
+    return tuple(np.exp(-s.sum() / count) for count in counts)
 
 
-@PERPLEXITY.mistake("one number for each text")
-def _(s, n):
-    """One number for all texts together: sum both first."""
-    return np.exp(-s / n)
+def _to_powers(rate):
+    return 2**rate, 10**rate, np.exp(rate / math.log(2))
 
 
-@PERPLEXITY.mistake("the exponential comes first")
-@np.errstate(over="ignore")
-def _(s, n):
-    """e to a whole text overflows: divide the nats by the tokens, then one exp."""
-    return np.exp(-s.sum()) ** (1 / n.sum())
-
-
-def perplexity(function: Callable) -> None:
-    """`function(log_likelihoods, n_tokens)` → the perplexity of all texts together.
-
-    Log-likelihoods (texts,) in nats, and tokens (texts,): how many each has.
-    """
-
-    def case(what, scores, n_tokens):
-        """By the geometric mean of what one token's probability is."""
-        logs = [nats / n for nats, n in zip(scores, n_tokens) for _ in range(n)]
-        expected = math.exp(-math.fsum(logs) / len(logs))
-        return Case(what, (np.array(scores), np.array(n_tokens)), expected)
-
-    cases = [
-        case("one text, each token one in eight", [-4 * math.log(8)], [4]),
-        case("two texts of one length", [-8.0, -12.0], [4, 4]),
-        case("a long text and a title", [-30.0, -10.0], [20, 2]),
-        case("two books", [-60_000.0, -70_000.0], [20_000, 25_000]),
-    ]
-    check("perplexity", function, cases, PERPLEXITY)
-
+perplexity.mistakes = {
+    "a mean of perplexities": lambda s, n: (
+        np.exp(-s / n).mean(),
+        np.exp(-s / n).sum(),
+    ),
+    "every text weighs the same": lambda s, n: np.exp(-(s / n).mean()),
+    "perplexities weighted by length": lambda s, n: (
+        np.exp(-s / n) * n / n.sum()
+    ).sum(),
+    "no exponential": lambda s, n: (-s.sum() / n.sum(), s.sum() / n.sum()),
+    "bits taken for nats": lambda s, n: _to_powers(-s.sum() / n.sum()),
+    "one number for each text": lambda s, n: (np.exp(-s / n), np.exp(-s.sum() / n)),
+    "divided by the number of texts": lambda s, n: np.exp(-s.mean()),
+    "the exponential comes first": lambda s, n: np.exp(-s.sum()) / n.sum(),
+    "another number of tokens": _other_counts,
+}
 
 # ---- per_word
 
-PER_WORD = Mistakes()
+per_word = Task("per_word", lambda p, n, words: math.exp(math.log(p) * n / words))
+per_word.example("two tokens a word", 3.0, 200, 100)
+per_word.example("as many tokens as words", 40.0, 100, 100)
+per_word.example("tokens of two words each", 25.0, 50, 100)
 
 
-@PER_WORD.mistake("multiplied by tokens per word")
-def _(p, n, words):
-    """A word's probability is the *product* of its tokens': take a power."""
-    return p * n / words
+def _any_counts(rng):
+    words = int(rng.integers(10, 300_000))
+    return round(rng.uniform(1.5, 40), 1), round(words * rng.uniform(0.5, 5)), words
 
 
-@PER_WORD.mistake("divided by tokens per word")
-def _(p, n, words):
-    """Nothing is shared out: a word of three tokens is three guesses in a row."""
-    return p * words / n
+def _few_words(rng):
+    return round(rng.uniform(1.5, 40), 1), *rng.integers(2, 6, 2).tolist()
 
 
-@PER_WORD.mistake("the power is upside down")
-def _(p, n, words):
-    """A word of many tokens is the harder guess: tokens *per* word."""
-    return p ** (words / n)
+per_word.drawn("any number of tokens per word", _any_counts)
+per_word.drawn("texts of a few words", _few_words, 5)
 
 
-@PER_WORD.mistake("nothing is changed")
-def _(p, n, words):
-    """Per token, it depends on who cut the tokens: bring in both counts."""
-    return p
+def _miscounted(p, n, words):
+    powers = (n - 1) / words, (n + 1) / words, n / (words + 1), (n + 1) / (words + 1)
+    return tuple(p**power for power in powers)
 
 
-@PER_WORD.mistake("nats, not a perplexity")
-def _(p, n, words):
-    """These are nats per word; a perplexity is their exponential."""
-    return math.log(p) * n / words
-
-
-@PER_WORD.mistake("two bases of logarithms")
-def _(p, n, words):
-    """What log took, exp gives back; 2 to the power of nats is neither."""
-    return 2 ** (math.log(p) * n / words), math.exp(math.log2(p) * n / words)
-
-
-def per_word(function: Callable) -> None:
-    """`function(perplexity, n_tokens, n_words)` → the same text's perplexity per word.
-
-    A perplexity per token, and how many tokens and words the text has.
-    """
-
-    def case(what, perplexity, n_tokens, n_words):
-        """By way of the text's total."""
-        nats = n_tokens * math.log(perplexity)
-        return Case(what, (perplexity, n_tokens, n_words), math.exp(nats / n_words))
-
-    cases = [
-        case("two tokens a word", 3.0, 200, 100),
-        case("as many tokens as words", 40.0, 100, 100),
-        case("tokens of two words each", 25.0, 50, 100),
-        case("a text of 250,000 words", 3.1, 1_300_000, 250_000),
-    ]
-    check("per_word", function, cases, PER_WORD)
-
+per_word.mistakes = {
+    "multiplied, not to the power": lambda p, n, words: (p * n / words, p * words / n),
+    "the power is upside down": lambda p, n, words: p ** (words / n),
+    "nothing is changed": lambda p, n, words: p,
+    "two bases of logarithms": lambda p, n, words: _to_powers(math.log(p) * n / words),
+    "tokens per word are rounded": lambda p, n, words: tuple(
+        p ** rounded(n / words) for rounded in (math.floor, round, math.ceil)
+    ),
+    "a token or a word too many or too few": _miscounted,
+    "one of the counts alone": lambda p, n, words: (p ** (1 / words), p * n, p / words),
+}
 
 # ---- batch_scores
 
 
-def _batch(model, rows, side="right", masked=False, shift=1):
-    """log p of each token, 0 where there is none, in a batch padded on one side."""
-    ids = pad_sequence(rows, batch_first=True, padding_side=side)  # (texts, longest)
-    real = pad_sequence([row > -1 for row in rows], True, False, side)
-    logits = model(ids, attention_mask=real.long() if masked else None).logits
-    scored = real[:, :-1] & real[:, 1:]  # both a token and the one before it
-    return picked(logits[:, :-1], ids[:, shift : ids.shape[1] - 1 + shift]) * scored
+@torch.no_grad()
+def _one_by_one(model, rows):
+    """Each row alone, by torch's own cross-entropy."""
+    logits = [model.eval()(row[None]).logits[0] for row in rows]
+    return torch.stack([by_cross_entropy(x, row) for x, row in zip(logits, rows)])
 
 
-BATCH_SCORES = Mistakes()
-
-
-@BATCH_SCORES.mistake("padded on the left without a mask")
-def _(model, rows):
-    """The model reads the padding as the text's beginning. Pad on the right, or give
-    it a mask and positions.
-    """
-    return _batch(model, rows, "left").sum(1)
-
-
-@BATCH_SCORES.mistake("positions are counted from the padding")
-def _(model, rows):
-    """The mask hides the padding, but the text now begins at a later position: give
-    position_ids as well, or pad on the right.
-    """
-    return _batch(model, rows, "left", masked=True).sum(1)
-
-
-@BATCH_SCORES.mistake("dropout is left on")
-def _(model, rows):
-    """Training left the model in train mode, where it drops units by chance:
-    model.eval() first.
-    """
-    return _batch(model.train(), rows).sum(1)
-
-
-@BATCH_SCORES.mistake("padding is counted")
-def _(model, rows):
-    """A row's own tokens end where the row does: leave out what stands behind."""
-    ids = pad_sequence(rows, batch_first=True)
-    return picked(model(ids).logits[:, :-1], ids[:, 1:]).sum(1)
-
-
-@BATCH_SCORES.mistake("mean instead of sum")
-def _(model, rows):
-    """log p of a text is the sum over its tokens."""
-    return (
-        torch.stack([_batch(model, [r]).mean() for r in rows]),
-        _batch(model, rows).mean(1),
+batch_scores = Task("batch_scores", _one_by_one)
+TEXTS = ["That is the question", "To be", "or not", "a"]
+for what, texts in {
+    "one text": TEXTS[:1],
+    "two texts of one length": ["That is", "not you"],
+    "a long text and a short one": TEXTS[:2],
+    "several texts, one of them twice": [*TEXTS, TEXTS[1]],
+}.items():
+    batch_scores.drawn(
+        what, lambda rng, texts=texts: (another_model(rng), rows_of(texts)), 2
     )
 
 
-@BATCH_SCORES.mistake("the sign is turned")
-def _(model, rows):
-    """A loss is minus a log-likelihood."""
-    return -_batch(model, rows).sum(1)
+def _with_separator(rng):
+    rows = rows_of(TEXTS[1:4])
+    rows[0][2] = tiny().bos_id
+    return tiny().model, rows
 
 
-@BATCH_SCORES.mistake("no shift by one")
-def _(model, rows):
-    """The output at position t speaks about the token at t + 1."""
-    return _batch(model, rows, shift=0).sum(1)
-
-
-def _twice(function, model, rows):
-    """Whether two calls agree, on a model that training has left with dropout on."""
-    for part in model.train().modules():
+def _just_trained(rng):
+    model = another_model(rng).train()
+    for part in model.modules():
         if isinstance(part, torch.nn.Dropout):
             part.p = 0.1
-    first, second = numbers(function(model, rows)), numbers(function(model, rows))
-    same = np.allclose(first, second, equal_nan=True)
-    return "the same twice" if same else "another number the second time"
+    return model, rows_of(TEXTS[:2])
 
 
-@on_the_tiny_model
-def batch_scores(function: Callable) -> None:
-    """`function(model, rows)` → log p of each text, shape (texts,), in nats.
+batch_scores.drawn("a text that holds the separator itself", _with_separator, 2)
+batch_scores.drawn("a model just trained, with its dropout on", _just_trained, 2)
 
-    Rows of ids, each a tensor (n + 1,) with the separator first.
-    """
-    model, texts = tiny().model, ["That is the question", "To be", "or not"]
-    rows = [torch.tensor([tiny().bos_id, *ids]) for ids in tiny().encode(texts)]
-    scores = likelihood.score(tiny(), texts, progress=False).log_likelihood.tolist()
 
-    def case(what, first, last, expected, call=Case.call):
-        example = "the tiny model, " + ", ".join(map(repr, texts[first:last]))
-        args = (model, rows[first:last])
-        return Case(what, args, expected, example, call=call)
+def _batch(model, rows, side="right", masked=False):
+    """log p of each token, 0 where there is none, in a batch padded on one side."""
+    ids = pad_sequence(rows, batch_first=True, padding_side=side)  # (texts, longest)
+    real = pad_sequence([row > -1 for row in rows], True, False, side)
+    logits = model.eval()(ids, attention_mask=real.long() if masked else None).logits
+    scored = real[:, :-1] & real[:, 1:]  # both a token and the one before it
+    return picked(logits[:, :-1], ids[:, 1:]) * scored
 
-    cases = [
-        case("one text", 1, 2, scores[1:2]),
-        case("a long text and a short one", 0, 2, scores[:2]),
-        case("three texts", 0, 3, scores),
-        case("asked twice, of a model just trained", 0, 2, "the same twice", _twice),
-    ]
-    check("batch_scores", function, cases, BATCH_SCORES)
+
+def _with_padding(model, rows):
+    ids = pad_sequence(rows, batch_first=True)
+    return picked(model.eval()(ids).logits[:, :-1], ids[:, 1:]).sum(1)
+
+
+def _row_by_row(wrong):
+    """What a wrong function of logits and ids gives for each row, shape (texts,)."""
+
+    def of_all(model, rows):
+        model = model.eval()
+        return by_way([wrong(model(row[None]).logits[0], row) for row in rows])
+
+    return of_all
+
+
+batch_scores.mistakes = {
+    "padded on the left without a mask": lambda *args: _batch(*args, "left").sum(1),
+    "positions are counted from the padding": lambda *args: _batch(
+        *args, "left", masked=True
+    ).sum(1),
+    "padding is counted": _with_padding,
+} | {name: _row_by_row(wrong) for name, wrong in log_likelihood.mistakes.items()}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import functools
-from collections.abc import Callable
 
+import numpy as np
 import torch
-from torch.nn.utils.rnn import pad_sequence
 
 from helpers import models
-from helpers.engine import folders
 
 
 @functools.cache
@@ -20,17 +19,9 @@ def tiny() -> models.LanguageModel:
     return lm
 
 
-@torch.no_grad()
-def tiny_logits(texts: list[str]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """What the tiny model expects of texts behind a separator, padded with it.
-
-    Logits (texts, longest + 1, 257), ids (texts, longest + 1), and lengths (texts,).
-    """
-    lm = tiny()
-    encoded = lm.encode(texts)
-    rows = [torch.tensor([lm.bos_id, *text]) for text in encoded]
-    ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
-    return lm.model(ids).logits, ids, torch.tensor([len(text) for text in encoded])
+def rows_of(texts: list[str]) -> list[torch.Tensor]:
+    """The ids of each text behind a separator: tensors (n + 1,)."""
+    return [torch.tensor([tiny().bos_id, *ids]) for ids in tiny().encode(texts)]
 
 
 def picked(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
@@ -41,19 +32,16 @@ def picked(logits: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
     return logits.float().log_softmax(-1).gather(-1, ids[..., None])[..., 0]
 
 
-def on_the_tiny_model(check: Callable) -> Callable:
-    """A check without warnings about padding that is not there, and on one thread.
+def noise(rng: np.random.Generator, *shape: int, scale: float = 2.0) -> torch.Tensor:
+    """Random float32 of that shape, to one decimal."""
+    values = rng.normal(scale=scale, size=shape).round(1)
+    return torch.tensor(values, dtype=torch.float32)
 
-    Products this small take longer on two: the threads only wait for each other.
-    """
 
-    @functools.wraps(check)
-    def alone(function: Callable) -> None:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            folders.quietly(check, function)
-        finally:
-            torch.set_num_threads(threads)
-
-    return alone
+def another_model(rng: np.random.Generator) -> torch.nn.Module:
+    """The tiny model with weights half or twice as large."""
+    model = copy.deepcopy(tiny().model)
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight *= rng.choice([0.5, 2.0])
+    return model

@@ -1,0 +1,215 @@
+"""The likely cause of what failed, by name. What to do about it stands in hints.md."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import linecache
+import math
+import re
+import traceback
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from helpers.checks.answers import agree, indexed_alike, numbers
+from helpers.checks.trial import FAILED, Answer, Case, Endless, parameter, tried
+
+# What may have been done to the right answer, in any task. None where it cannot be.
+TURNED = {
+    "the sign is turned": lambda right: -right,
+    "bits instead of nats": lambda right: right / math.log(2),
+    "multiplied by ln 2": lambda right: right * math.log(2),
+    "the logarithm to base 10": lambda right: right / math.log(10),
+    "half or twice the answer": lambda right: (right / 2, right * 2),
+    "the exponential is taken": np.exp,
+    "the logarithm is taken": lambda right: (np.log(right), np.log2(right)),
+    "one minus the answer": lambda right: 1 - right,
+    "one over the answer": lambda right: 1 / right,
+    "rounded": lambda right: (np.trunc(right), *map(right.round, range(4))),
+    "another order": lambda right: (np.sort(right), np.sort(right)[::-1], right[::-1]),
+    "a running sum": lambda right: right.cumsum(axis=0),
+    "one number for all": lambda right: (right.sum(), right.mean(), right[0]),
+}
+STOPPED = (
+    (NameError, "", "a name that is not defined"),
+    ((AttributeError, TypeError), "", "a value of another type"),
+    ((IndexError, KeyError), "", "a place or a name that is not there"),
+    (RuntimeError, "leaf", "no_grad is missing"),
+    (RuntimeError, "not require grad", "no gradient to go back through"),
+    (RuntimeError, "requires grad", "a gradient in the way"),
+    (ArithmeticError, "", "NaN or ∞"),
+    (ValueError, "math domain", "NaN or ∞"),
+    (Exception, "size|shape|broadcast|dimension|axis", "shapes that do not fit"),
+)
+NEARLY = 0.01
+
+
+@functools.cache
+def hints() -> dict[tuple[str, str], str]:
+    """(task, name) → hint."""
+    text = Path(__file__).with_name("hints.md").read_text(encoding="utf-8")
+    found = {}
+    for section in text.split("\n## ")[1:]:
+        task, _, lines = section.partition("\n")
+        for name, hint in re.findall("^- (.*?\\S): (.*)", lines, re.M):
+            found[task, name] = hint
+    return found
+
+
+def hint(task: str, name: str) -> str:
+    """What is said about a mistake in a task, or else where it is told first."""
+    name = re.sub("^“.*?”", "…", name)
+    if (task, name) in hints():
+        return hints()[task, name]
+    return next((hint for (_, other), hint in hints().items() if other == name), "")
+
+
+def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
+    """The name of a likely mistake, and what to do about it.
+
+    It gives *all* answers, the right ones too; or all that failed have it in common.
+    If there is none: the hint for the first kind of example that fails.
+    """
+    name = common(task, answers, function)
+    if name:
+        return name, hint(task.name, name)
+    first = next(answer for answer in answers if answer.status == FAILED)
+    return "", hint(task.name, first.case.what)
+
+
+def common(task, answers: list[Answer], function: Callable) -> str:
+    failed = [answer for answer in answers if answer.status == FAILED]
+    if any(compared(answer) for answer in failed):
+        for name, wrong in task.mistakes.items():
+            if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
+                return name
+    plain = [answer for answer in answers if not answer.case.measured]
+    if any(compared(answer) for answer in plain if answer.status == FAILED):
+        for name, turn in TURNED.items():
+            if explains(plain, functools.partial(turned, turn=turn)):
+                return name
+    forms = {form(answer, function) for answer in failed}
+    kinds = {answer.case.what for answer in failed}
+    if (
+        len(forms) == 1
+        and forms != {""}
+        and (forms != {"nearly right"} or len(kinds) > 1)
+    ):
+        return forms.pop()
+    return idle([a for a in plain if compared(a)], task.right, function)
+
+
+def compared(answer: Answer) -> bool:
+    """Whether a number, or a text, stands beside the one expected."""
+    array = numbers(answer.got)
+    seen = isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
+    return seen and not answer.changed
+
+
+def explains(answers: list[Answer], wrong: Callable) -> bool:
+    """Whether `wrong(case)` is what the reader's function gave, in all cases.
+
+    A tuple holds what several ways of making the mistake give: one must fit all.
+    """
+    ways = None
+    for answer in answers:
+        given = wrong(answer.case)
+        given = given if isinstance(given, tuple) else (given,)
+        fit = {i for i, way in enumerate(given) if alike(answer, way)}
+        ways = fit if ways is None else ways & fit
+        if not ways:
+            return False
+    return True
+
+
+def alike(answer: Answer, wrong) -> bool:
+    if isinstance(answer.got, BaseException):
+        return type(answer.got) is type(wrong)
+    return agree(answer.got, wrong, answer.case.rtol)
+
+
+def turned(case: Case, turn: Callable):
+    right = case.expected
+    right = right if isinstance(right, pd.Series) else numbers(right)
+    try:
+        with np.errstate(all="ignore"):
+            return turn(right)
+    except (TypeError, IndexError, ValueError, KeyError, AttributeError):
+        return None  # it makes no sense of such an answer
+
+
+def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
+    """An argument that changes no answer, though it changes the right ones."""
+    cases = [answer.case for answer in answers]
+    for i in range(min((len(case.args) for case in cases), default=0)):
+        unmoved = []
+        for answer, other in zip(answers, cases[1:]):
+            args = list(answer.case.args)
+            if size(args[i]) != size(other.args[i]):
+                continue
+            args[i] = other.args[i]
+            case = replace(answer.case, args=args)
+            moved = tried(case, right)
+            if moved.status == FAILED and not isinstance(moved.got, Exception):
+                unmoved.append(alike(answer, tried(case, function).got))
+        if len(unmoved) > 3 and all(unmoved):
+            return f"“{parameter(function, i)}” has no effect"
+    return ""
+
+
+def size(value):
+    return getattr(value, "shape", len(value) if isinstance(value, list | tuple) else 1)
+
+
+def form(answer: Answer, function: Callable) -> str:
+    """The cause that shows in one answer."""
+    got, expected = answer.got, answer.case.expected
+    if answer.changed:
+        return f"“{answer.changed}” is changed in place"
+    if isinstance(got, Endless):
+        return "it does not come to an end"
+    if isinstance(got, Exception):
+        return stopped(got, answer, function)
+    if got is None:
+        return "nothing is returned"
+    if isinstance(got, tuple) and any(agree(one, expected, NEARLY) for one in got):
+        return "several values are returned"
+    if isinstance(expected, pd.Series):
+        if not isinstance(got, pd.Series):
+            return "not a Series"
+        in_order = indexed_alike(got, expected) and not got.hasnans
+        return "" if in_order else "not indexed by text_id"
+    a, b = numbers(got), numbers(expected)
+    if a is None:
+        return "not a number"
+    if a.shape != b.shape:
+        of_any_length = isinstance(expected, list) and a.ndim == b.ndim
+        return "" if of_any_length else "another shape"
+    if not np.isfinite(a).all():
+        return "NaN or ∞"
+    near = not answer.case.measured and agree(got, expected, NEARLY)
+    return "nearly right" if near else ""
+
+
+def stopped(error: Exception, answer: Answer, function: Callable) -> str:
+    try:
+        inspect.signature(function).bind(*answer.case.args)
+    except TypeError:
+        return "other arguments than asked for"
+    for kinds, words, name in STOPPED:
+        if isinstance(error, kinds) and re.search(words, str(error)):
+            return name
+    return "the function stopped"
+
+
+def where(error: Exception, function: Callable) -> str:
+    """The line of the reader's own function at which an exception rose."""
+    home = getattr(getattr(function, "__code__", None), "co_filename", None)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == home]
+    line = linecache.getline(home, lines[-1]).strip() if lines else ""
+    return f", at “{line}”" if line else ""

@@ -1,0 +1,174 @@
+"""A task of an exercise: what a reader's function is tried on, and the usual mistakes.
+
+    area = Task("area", lambda width, height: width * height)
+    area.example("a square", 2.0, 2.0)
+    area.drawn("any rectangle", lambda rng: (rng.uniform(1, 9), rng.uniform(1, 9)))
+    area.mistakes = {
+        "the sides are added": lambda width, height: width + height,
+    }
+
+`area(function)` tries a reader's function on all of it, prints what came out, and gives
+the points earned. A mistake is a wrong function; a tuple from it holds what several
+ways of making it give. The hint for each stands in hints.md, under the task's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from helpers.checks import causes
+from helpers.checks.answers import code, show
+from helpers.checks.trial import (
+    FAILED,
+    PASSED,
+    SECONDS,
+    STATUSES,
+    UNCHECKED,
+    Answer,
+    Case,
+    Endless,
+    tried,
+)
+from helpers.engine import folders
+
+LINES = 12  # of a report, at most
+NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
+HOW_TO_START = """\
+The function gave nothing that could be looked at. If it is not written yet, put your
+own lines in the place of “# YOUR CODE HERE” and “raise NotImplementedError()”, run its
+cell, and then this one."""
+
+
+@dataclass
+class Task:
+    """`right(*args)` computes the answer, by another route than the exercise's own."""
+
+    name: str
+    right: Callable
+    points: float = 2.0
+    mistakes: dict[str, Callable] = field(default_factory=dict)
+    planned: list[Case] = field(default_factory=list)
+
+    def example(self, what: str, *args, **more) -> None:
+        """Adds an example with these arguments; more: other fields of `Case`."""
+        self.drawn(what, lambda rng: args, times=1, **more)
+
+    def drawn(self, what: str, draw: Callable, times: int = 10, **more) -> None:
+        """Adds examples with the arguments that draw(random generator) gives."""
+        self.planned += times * [Case(what, draw, **more)]
+
+    @functools.cached_property
+    def cases(self) -> list[Case]:
+        """All examples, drawn: the same ones each time."""
+        cases = []
+        for i, case in enumerate(self.planned):
+            case = replace(case, args=tuple(case.draw(np.random.default_rng(i))))
+            if case.expected is None:
+                case = replace(case, expected=tried(case, self.right).got)
+            cases.append(case)
+        return cases
+
+    def __call__(self, function: Callable) -> float:
+        outcome = self.look(function)
+        print(outcome)
+        return outcome.points
+
+    def look(self, function: Callable) -> Outcome:
+        """What came of all examples.
+
+        On one thread: with two, small products only wait for each other.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return folders.quietly(self._look, function)
+        finally:
+            torch.set_num_threads(threads)
+
+    def _look(self, function: Callable) -> Outcome:
+        answers = []
+        for case in self.cases:
+            answers.append(tried(case, function, SECONDS))
+            if isinstance(answers[-1].got, Endless):
+                break  # once is enough to wait for
+        failed = next((a for a in answers if a.status == FAILED), None)
+        if failed is None:
+            return Outcome(self, function, answers)
+        likely = causes.likely(self, answers, function)
+        return Outcome(self, function, answers, failed, *likely)
+
+
+@dataclass
+class Outcome:
+    """What came of a task's examples; printed, a report of a few lines."""
+
+    task: Task
+    function: Callable
+    answers: list[Answer]
+    failed: Answer | None = None  # the first
+    mistake: str = ""  # the name of the likely one, empty where none is known
+    hint: str = ""
+
+    @property
+    def found(self) -> dict[str, str]:
+        """What became of each kind of example: failed if one of them did."""
+        found = {case.what: UNCHECKED for case in self.task.cases}
+        for status in (PASSED, UNCHECKED, FAILED):
+            found |= {a.case.what: status for a in self.answers if a.status == status}
+        return found
+
+    @property
+    def points(self) -> float:
+        """The task's points, by the share of what passed."""
+        passed = list(self.found.values()).count(PASSED)
+        return round(self.task.points * passed / len(self.found), 2)
+
+    def __str__(self) -> str:
+        found = list(self.found.values())
+        told = [f"{found.count(s)} {s}" for s in STATUSES if s in found]
+        worth = f"{self.points:g} of {self.task.points:g} points"
+        lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
+        if found.count(PASSED) == len(found):
+            return f"{self.task.name}: all {len(found)} checks passed; {worth}."
+        if self.failed is None:
+            blank = next(a for a in self.answers if a.status == UNCHECKED)
+            return "\n".join([*lines, *self._example(blank), HOW_TO_START])
+        lines += [f"failed: {self.failed.case.what}", *self._example(self.failed)]
+        others = [w for w, s in self.found.items() if s == FAILED]
+        others.remove(self.failed.case.what)
+        room = LINES - len(lines)
+        if len(others) > room:
+            others[room - 1 :] = [f"and {len(others) - room + 1} more"]
+        return "\n".join([*lines, *(f"failed: {what}" for what in others)])
+
+    def _example(self, answer: Answer) -> list[str]:
+        """An example as code to paste and run, what came out, and what should have."""
+        case = answer.case
+        args = [code(value) for value in case.args]
+        call = ", ".join(args) if all(args) else ""
+        if not call or len(call) > 60:
+            i = self.answers.index(answer)
+            call = f"*checks.{self.task.name}.cases[{i}].args"
+        name = getattr(self.function, "__name__", "function")
+        told = {"example": f"{name}({call})"}
+        if answer is self.failed:
+            told["got"] = textwrap.shorten(show(answer.got), 76)
+            if isinstance(answer.got, Exception):
+                told["got"] += causes.where(answer.got, self.function)
+        told["expected"] = textwrap.shorten(show(case.expected), 76)
+        if answer is self.failed:
+            told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
+        lines = []
+        for label, text in told.items():
+            if text:
+                first, rest = f"  {label:<10}", 12 * " "
+                lines += textwrap.wrap(
+                    text, 88, initial_indent=first, subsequent_indent=rest
+                )
+        return lines

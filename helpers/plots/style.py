@@ -1,7 +1,9 @@
 """What all pictures share: colours, names, fonts, how a figure is made and saved."""
 
 import textwrap
+from collections.abc import Iterable
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,7 +19,32 @@ COLORS = {
     "shakespeare": "#D55E00",
     "random": "#6E6E6E",
     "base": "#222222",
-    "other": "#6BC0F0",
+}
+# For kinds and models that are not of the series, in turn.
+OWN_COLORS = (
+    "#663300",
+    "#0000B3",
+    "#B38066",
+    "#B3004D",
+    "#0099B3",
+    "#9980FF",
+    "#001AFF",
+    "#1A4D33",
+)
+# Each colour as it is seen on a dark page.
+ON_DARK = {
+    "#0072B2": "#5AB4F0",
+    "#D55E00": "#FF8A3D",
+    "#6E6E6E": "#9A9A9A",
+    "#222222": "#F0F0F0",
+    "#663300": "#925F35",
+    "#0000B3": "#754DE2",
+    "#B38066": "#F8C7AF",
+    "#B3004D": "#D14E70",
+    "#0099B3": "#21879D",
+    "#9980FF": "#F4D7FF",
+    "#001AFF": "#976CFF",
+    "#1A4D33": "#49735B",
 }
 NAMES = {
     "neurips": "NeurIPS abstracts",
@@ -33,7 +60,17 @@ MODEL_NAMES = {
 
 def inside(kind: str) -> str:
     """A kind's name as it stands inside a sentence."""
-    return NAMES.get(kind, kind).replace("Random", "random")
+    return NAMES.get(kind, str(kind)).replace("Random letters", "random letters")
+
+
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, and for each of the series; what has none gets its own.
+
+    names: kinds and models, in any order that stays: the first that is not of the
+    series has the first of OWN_COLORS. After the last they begin again.
+    """
+    own = [name for name in dict.fromkeys(names) if name not in COLORS]
+    return COLORS | dict(zip(own, cycle(OWN_COLORS)))
 
 
 PLAIN = {"text.parse_math": False}  # a $ in a title or a token is a dollar sign

@@ -1,14 +1,16 @@
-// The picture, its numbers and its line of Python, made anew from the scores in the page
-// whenever a control changes. What is counted, and its looks, are plots.histogram's.
+// The picture, its numbers and its line of Python, made anew from the scores in the
+// page whenever a control changes. What is counted, and its looks, are as in
+// plots.histogram.
 
 const find = (selector) => document.querySelector(selector);
 const findAll = (selector) => [...document.querySelectorAll(selector)];
-const data = JSON.parse(find("#data").textContent);
 const form = find("form");
+const data = JSON.parse(find("#data").textContent);
 
 // ---- words and numbers
 
-const escaped = (text) => String(text).replace(/[&<>"]/g, (c) => `&#${c.charCodeAt()};`);
+const escaped = (text) =>
+  String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt()};`);
 const percent = (share) => `${(100 * share).toFixed(0)}%`;
 const minus = (text) => String(text).replace("-", "−");
 const number = (value, { measure }) => minus(value.toFixed(measure.digits));
@@ -18,14 +20,13 @@ const sum = (values) => values.reduce((total, value) => total + value, 0);
 // ---- controls
 
 function build() {
-  const lists = { measure: data.measures, layout: data.layouts, home: data.kinds };
-  for (const [id, list] of Object.entries(lists)) {
+  for (const [id, list] of [["measure", data.measures], ["home", data.kinds]]) {
     const option = ({ name }, i) => `<option value="${i}">${escaped(name)}</option>`;
     form[id].innerHTML = list.map(option).join("");
   }
   for (const id of ["kinds", "models"]) {
-    const box = ({ name, colors }, i) => `<label><input type="checkbox" name="${id}"
-      value="${i}" style="accent-color:${onPage(colors)}"> ${escaped(name)}</label>`;
+    const box = ({ name, color }, i) => `<label><input type="checkbox" name="${id}"
+      value="${i}" style="accent-color:${color}"> ${escaped(name)}</label>`;
     find(`#${id}`).innerHTML += data[id].map(box).join("");
   }
   for (const slider of findAll(".slider")) {
@@ -46,17 +47,15 @@ function place(sliders) {
 function reset() {
   form.reset();
   findAll("[name=kinds], [name=models][value='0']").forEach((box) => box.click());
-  place({ bins: data.bins, ...data.measures[0].sliders });
+  place({ bins: { min: 1, max: 150, value: 40 }, ...data.measures[0].sliders });
   drawSoon();
 }
 
 function changed({ target }) {
   if (target.name === "measure") place(data.measures[target.value].sliders);
-  if (target.closest(".slider")) {
-    // A slider and the number beside it say the same.
-    const [one, other] = target.parentElement.querySelectorAll("input");
-    (target === one ? other : one).value = target.value;
-  }
+  // A slider and the number beside it say the same.
+  const pair = target.closest(".slider")?.querySelectorAll("input") ?? [];
+  for (const input of pair) if (input !== target) input.value = target.value;
   drawSoon();
 }
 
@@ -66,36 +65,34 @@ function view() {
   const fields = new FormData(form);
   const v = Object.fromEntries(fields);
   for (const id of ["bins", "width", "low", "high", "threshold"]) v[id] = Number(v[id]);
-  const chosen = (id, i) => fields.getAll(id).includes(String(i));
-  const groups = data.groups
-    .filter(({ kind, model }) => chosen("kinds", kind) && chosen("models", model))
-    .map(({ kind, model, scores }) => ({
-      kind: data.kinds[kind],
-      model: data.models[model],
-      values: scores[v.measure],
-    }));
-  v.measure = data.measures[v.measure];
-  v.layout = data.layouts[v.layout].code;
+  v.column = v.measure;
+  v.measure = data.measures[v.column];
+  v.limit = v.measure.sign * v.threshold;
   v.home = data.kinds[v.home];
-  v.kinds = [...new Set(groups.map(({ kind }) => kind))];
-  v.models = data.models.filter((one) => groups.some(({ model }) => model === one));
-  v.groups = groups.map((group) => counted(group, v));
+  const [kinds, models] = [fields.getAll("kinds"), fields.getAll("models")];
+  const shown = data.groups.filter(
+    ([kind, model]) => kinds.includes(`${kind}`) && models.includes(`${model}`),
+  );
+  v.kinds = data.kinds.filter((_, i) => shown.some(([kind]) => kind === i));
+  v.models = data.models.filter((_, i) => shown.some(([, model]) => model === i));
+  v.groups = shown.map(([k, m, scores]) =>
+    counted(data.kinds[k], data.models[m], scores[v.column], v),
+  );
   v.detectors = v.models.flatMap((model) => detector(model, v));
   return v;
 }
 
 // ranks: the values with the sign that makes higher likelier; both are sorted.
-function counted(group, v) {
-  const { kind, model, values } = group;
-  const limit = v.measure.sign * v.threshold;
+function counted(kind, model, values, v) {
   const ranks = Float64Array.from(values, (value) => v.measure.sign * value).sort();
-  const letIn = ranks.length - count(ranks, (rank) => rank <= limit);
-  const [mean, share] = [sum(values) / values.length, letIn / ranks.length];
+  const mean = sum(values) / values.length;
+  const share = letIn([{ ranks }], v.limit);
   const names = [kind.name, model.name];
   if (v.models.length === 1) names.pop();
   else if (v.kinds.length === 1) names.shift();
-  const words = `${names.join(", ")}: mean ${number(mean, v)}, ${percent(share)} let in`;
-  return { ...group, ranks, letIn, mean, share, words };
+  const said = `mean ${number(mean, v)}, ${percent(share)} let in`;
+  const words = `${names.join(", ")}: ${said}`;
+  return { kind, model, values, ranks, mean, share, words };
 }
 
 // How many of the sorted values, from the first on, a condition holds for.
@@ -109,29 +106,35 @@ function count(sorted, holds) {
   return from;
 }
 
+// The share of the strings of some groups that are likelier than a limit.
+function letIn(groups, limit) {
+  const likelier = ({ ranks }) => ranks.length - count(ranks, (rank) => rank <= limit);
+  return sum(groups.map(likelier)) / sum(groups.map(({ ranks }) => ranks.length));
+}
+
 // A model as a detector of `home` against the other kinds shown, if there are any. For
 // each threshold, a point: the share of strangers and the share of home it lets in.
 function detector(model, v) {
   const groups = v.groups.filter((group) => group.model === model);
-  const home = groups.find(({ kind }) => kind === v.home);
+  const home = groups.filter(({ kind }) => kind === v.home);
   const others = groups.filter(({ kind }) => kind !== v.home);
-  if (!home || !others.length) return [];
-  const strangers = Float64Array.from(others.flatMap(({ ranks }) => [...ranks])).sort();
-  const from = (ranks, at) => 1 - count(ranks, (rank) => rank < at) / ranks.length;
-  const thresholds = [...new Set([Infinity, ...strangers, ...home.ranks])];
-  thresholds.sort((a, b) => b - a);
-  const points = thresholds.map((at) => [from(strangers, at), from(home.ranks, at)]);
-  const areas = points.slice(1).map(([x, y], i) => (x - points[i][0]) * (y + points[i][1]));
-  const letIn = sum(others.map((group) => group.letIn)) / strangers.length;
-  const shares = `lets in ${percent(home.share)}, and ${percent(letIn)} of strangers`;
-  const words = `${model.name}: AUROC ${(sum(areas) / 2).toFixed(3)}, ${shares}`;
-  return [{ model, points, point: [letIn, home.share], words }];
+  if (!home.length || !others.length) return [];
+  const limits = new Set(groups.flatMap(({ ranks }) => [-Infinity, ...ranks]));
+  const place = (limit) => [letIn(others, limit), letIn(home, limit)];
+  const points = [...limits].sort((a, b) => b - a).map(place);
+  const area = sum(
+    points.slice(1).map(([x, y], i) => ((x - points[i][0]) * (y + points[i][1])) / 2),
+  );
+  const point = place(v.limit);
+  const shares = `lets in ${percent(point[1])}, and ${percent(point[0])} of strangers`;
+  const words = `${model.name}: AUROC ${area.toFixed(3)}, ${shares}`;
+  return [{ points, point, words, look: line(model.color, 2) }];
 }
 
 // Why nothing can be drawn; "" if it can.
 function obstacle(v) {
   const wrong = find("input:invalid");
-  if (!v.groups.length) return "Nothing is shown: choose at least one text and one model.";
+  if (!v.groups.length) return "Nothing is shown: choose a kind of text and a model.";
   if (wrong) return `${wrong.labels[0].textContent}: ${wrong.validationMessage}`;
   if (v.high <= v.low) return "The x-range is empty: it must end above its beginning.";
   const tooMany = v.by === "width" && (v.high - v.low) / v.width > 300;
@@ -171,26 +174,22 @@ threshold=${v.threshold}${switches})`;
 
 // ---- the picture, as SVG
 
-const FONT = "13px 'DejaVu Sans', Verdana, sans-serif";
+const BOLD = 'font-weight="bold"';
 const LINE = 18; // pixels from one line of text to the next
-// A colour is a pair: on a light page, and on a dark one.
-const onPage = ([light, dark]) => `light-dark(${light}, ${dark})`;
-const onPaper = ([light]) => light;
-const PAPER = ["#ffffff", "#1b1b1b"];
-const line = (color, width) => `fill:none;stroke:${color};stroke-width:${width}`;
-const dashed = (color) => `${line(color, 1.4)};stroke-dasharray:5 3`;
+const line = (color, width, dashes = "none") =>
+  `fill:none;stroke:${color};stroke-width:${width};stroke-dasharray:${dashes}`;
 const path = (corners, look) => `<path d="M${corners.join("L")}" style="${look}"/>`;
-const text = (x, y, words, anchor = "start") =>
-  `<text x="${x}" y="${y}" text-anchor="${anchor}">${escaped(words)}</text>`;
+const text = (x, y, words, more = "") =>
+  `<text x="${x}" y="${y}" ${more}>${escaped(words)}</text>`;
 
 // Lines of text from `y` on, each with a swatch of its look; and the next line's place.
 function written(items, left, y, width) {
   let drawn = "";
-  for (const { words, look } of items) {
+  for (const { words, look, more } of items) {
     const [x, most] = [left + (look ? 24 : 0), Math.floor((width - 24) / 8)];
-    const lines = words.match(new RegExp(`.{1,${most}}(?: |$)|.{${most}}`, "g"));
+    const lines = words.match(new RegExp(`.{1,${most}}(?: |$)|.{${most}}`, "g")) ?? [];
     if (look) drawn += `<path d="M${left} ${y}h16v-10h-16z" style="${look}"/>`;
-    drawn += lines.map((words, i) => text(x, y + i * LINE, words)).join("");
+    drawn += lines.map((words, i) => text(x, y + i * LINE, words, more)).join("");
     y += lines.length * LINE;
   }
   return [drawn, y];
@@ -217,20 +216,21 @@ function panel({ above, below, marks, x, y }, left, top, width, height) {
   const [head, from] = written(above, left, top, width);
   const [start, end, base] = [left + 48, left + width, from + height];
   const X = scale(x.low, x.high, start, end);
-  const Y = scale(y.low, y.high, base, from - 8, y.log);
+  const Y = scale(y.low, y.high, base, from - 4, y.log);
   const label = (tick) => minus(Number(tick.toPrecision(6)));
   let drawn = head;
-  for (const tick of ticks(y, height / 45)) {
+  for (const tick of ticks(y, Math.max(2, height / 45))) {
     drawn += path([[start, Y(tick)], [end, Y(tick)]], line("#8888", 1));
-    drawn += text(start - 6, Y(tick) + 4, label(tick), "end");
+    drawn += text(start - 6, Y(tick) + 4, label(tick), 'text-anchor="end"');
   }
   for (const tick of below.length ? ticks(x, width / 80) : []) {
-    drawn += text(X(tick), base + LINE, label(tick), "middle");
+    drawn += text(X(tick), base + LINE, label(tick), 'text-anchor="middle"');
   }
   for (const { points, look } of marks) {
     drawn += path(points.map(([x, y]) => [X(x), Y(y)]), look);
   }
-  const [foot, next] = written(below, start, base + 2 * LINE, end - start);
+  const lines = below.length ? 2 : 1.2;
+  const [foot, next] = written(below, start, base + lines * LINE, end - start);
   return [drawn + foot, next];
 }
 
@@ -238,24 +238,25 @@ function panel({ above, below, marks, x, y }, left, top, width, height) {
 // cumulative curves thin, thick, dashed, dotted.
 function lookOf(order, color, layout) {
   const dashes = ["none", "none", "9 5", "2 4"][order];
-  if (layout === "cumulative") return `${line(color, order ? 3 : 1.2)};stroke-dasharray:${dashes}`;
-  return order ? `fill:${color};fill-opacity:0.7;mask:url(#hatch${order})` : line(color, 1.8);
+  if (layout === "cumulative") return line(color, order ? 3 : 1.2, dashes);
+  if (order === 0) return line(color, 1.8);
+  return `${line(color, 1)};fill:${color};fill-opacity:0.7;mask:url(#hatch${order})`;
 }
 
-const HATCHES = [45, -45].map((angle, i) => `<pattern id="lines${i}" width="6" height="6"
+const hatch = (angle, i) => `<pattern id="lines${i}" width="6" height="6"
   patternUnits="userSpaceOnUse" patternTransform="rotate(${angle})">
-  <path d="M0 0V6" stroke="#fff" stroke-width="6"/></pattern>
-  <mask id="hatch${i + 2}"><rect width="9999" height="9999" fill="url(#lines${i})"/></mask>`);
+  <path d="M0 0V6" stroke="#fff" stroke-width="6"/></pattern><mask id="hatch${i + 2}">
+  <rect width="9999" height="9999" fill="url(#lines${i})"/></mask>`;
 
-// As in plots, a kind has its colour; but where all are of one kind, only the first
-// fine-tuned model has it, and the others are dark.
-function shapes(v, ink) {
+// Each group with its colour, its look and its corners, points (x, y). As in plots,
+// only the first fine-tuned model has its kind's colour where all are of one kind.
+function shapes(v) {
   const edges = edgesOf(v);
   const tuned = v.models.filter((model) => !model.base);
   return v.groups.map((group) => {
     const { kind, model, values } = group;
     const dark = v.kinds.length === 1 && model !== (tuned[0] ?? model);
-    const color = ink(dark ? data.ink : kind.colors);
+    const color = dark ? "currentColor" : kind.color;
     const order = model.base ? 0 : 1 + (tuned.indexOf(model) % 3);
     let [xs, heights] = [edges, countsOf(values, edges)];
     if (v.layout === "cumulative") {
@@ -264,87 +265,80 @@ function shapes(v, ink) {
     } else if (v.density) {
       heights = heights.map((n, i) => n / values.length / (xs[i + 1] - xs[i]));
     }
-    const steps = heights.flatMap((height, i) => [[xs[i], height], [xs[i + 1], height]]);
+    const steps = heights.flatMap((h, i) => [[xs[i], h], [xs[i + 1], h]]);
     const points = [[xs[0], 0], ...steps, [xs.at(-1), 0]];
-    return { ...group, color, heights, points, look: lookOf(order, color, v.layout), order };
+    const look = lookOf(order, color, v.layout);
+    return { ...group, color, heights, points, order, look };
   });
 }
 
 // The marks of some groups: those outlined last, then means and the threshold.
-function marksOf(groups, v, y, ink) {
-  const upright = (x, look) => ({ points: [[x, y.low], [x, y.high]], look, x });
-  const means = groups.map(({ mean, color }) => upright(mean, dashed(color)));
-  const threshold = upright(v.threshold, line(ink(data.ink), 1.6));
-  const uprights = [...means, threshold].filter(({ x }) => x >= v.low && x <= v.high);
-  return [...groups.toSorted((a, b) => (b.order > 0) - (a.order > 0)), ...uprights];
+function marksOf(groups, v, { low, high }) {
+  const upright = (x, look) => ({ points: [[x, low], [x, high]], look, x });
+  const means = groups.map(({ mean, color }) => upright(mean, line(color, 1.4, "5 3")));
+  const uprights = [...means, upright(v.threshold, line("currentColor", 1.6))];
+  const within = uprights.filter(({ x }) => x >= v.low && x <= v.high);
+  return [...groups.toSorted((a, b) => (b.order > 0) - (a.order > 0)), ...within];
 }
 
-function histograms(v, ink, left, top, width) {
-  const groups = shapes(v, ink);
-  const heights = groups.flatMap((group) => group.heights).filter((height) => height > 0);
+function histograms(v, top, width) {
+  const groups = shapes(v);
+  const heights = groups.flatMap((group) => group.heights).filter((h) => h > 0);
   const y = { low: 0, high: 1.05 * Math.max(...heights, 0) || 1, log: v.log };
   if (v.log) y.low = Math.min(...heights, y.high) / 2;
   const all = groups.flatMap(({ values }) => values);
   const outside = all.filter((value) => value < v.low || value > v.high).length;
-  const frame = outside ? `; ${outside} outside the frame` : "";
-  const sizes = new Set(groups.map(({ values }) => values.length));
-  const n = [...sizes].sort((a, b) => a - b).join(" to ");
-  const title = [{ words: finding(v) }, { words: `${countedAs(v)} (n = ${n})` }];
-  const below = [
-    { words: v.measure.name + frame },
-    { words: `dashed: means; black: the threshold, ${withUnit(v.threshold, v)}` },
+  const height = v.density ? "density" : "strings";
+  const counted = v.layout === "cumulative" ? "share at or below" : height;
+  const title = [{ words: finding(v), more: BOLD }, { words: counted }];
+  const foot = [
+    { words: v.measure.name + (outside ? `; ${outside} outside the frame` : "") },
+    { words: `dashed: means; solid: the threshold, ${withUnit(v.threshold, v)}` },
   ];
   const rows = v.layout === "ridge" ? groups.map((group) => [group]) : [groups];
   let drawn = "";
   for (const row of rows) {
-    const [first, last] = [row === rows[0], row === rows.at(-1)];
-    const words = { above: [...(first ? title : []), ...row], below: last ? below : [] };
-    const content = { ...words, marks: marksOf(row, v, y, ink), x: v, y };
-    const [more, next] = panel(content, left, top, width, rows.length > 1 ? 40 : 270);
+    const above = [...(row === rows[0] ? title : []), ...row];
+    const below = row === rows.at(-1) ? foot : [];
+    const content = { above, below, marks: marksOf(row, v, y), x: v, y };
+    const [more, next] = panel(content, 0, top, width, rows.length > 1 ? 40 : 270);
     drawn += more;
     top = next;
   }
   return [drawn, top];
 }
 
-function countedAs({ layout, density }) {
-  if (layout === "cumulative") return "share at or below";
-  return density ? "density" : "strings";
-}
-
-function roc(v, ink, left, top, width) {
+function roc(v, left, top, width) {
   const x = { low: 0, high: 1 };
-  const strangers = v.kinds.filter((kind) => kind !== v.home).map(({ inside }) => inside);
-  const curves = v.detectors.map((detector) => {
-    return { ...detector, look: line(ink(detector.model.colors), 2) };
+  const others = v.kinds.filter((kind) => kind !== v.home).map(({ name }) => name);
+  const dots = v.detectors.map(({ point, look }) => {
+    const dot = "stroke-width:11;stroke-linecap:round";
+    return { points: [point, point], look: `${look};${dot}` };
   });
-  const dots = curves.map(({ point, look }) => {
-    return { points: [point, point], look: `${look};stroke-width:11;stroke-linecap:round` };
-  });
-  const chance = { points: [[0, 0], [1, 1]], look: dashed("#888888") };
-  const above = [{ words: `Is it ${v.home.inside}?` }, ...curves, { words: "share let in" }];
-  const below = [{ words: `share of strangers let in (${strangers.join(" and ")})` }];
-  const marks = [chance, ...curves, ...dots];
+  const chance = { points: [[0, 0], [1, 1]], look: line("#888888", 1.4, "5 3") };
+  const title = { words: `As detectors of: ${v.home.name}`, more: BOLD };
+  const above = [title, ...v.detectors, { words: "share of it let in" }];
+  const below = [{ words: `share of strangers let in: ${others.join(", ")}` }];
+  const marks = [chance, ...v.detectors, ...dots];
   return panel({ above, below, marks, x, y: x }, left, top, width, 230);
 }
 
-// note: what made the numbers, for a picture that leaves the page.
-function picture(v, width, ink, note = "") {
+// made: what made the numbers, and style: colours, for a picture that leaves the page.
+function picture(v, width, made = "", style = "") {
   const beside = width > 760 && v.detectors.length;
-  const [left, foot] = histograms(v, ink, 0, 20, beside ? width - 330 : width - 10);
-  const place = beside ? [width - 300, 20, 290] : [0, foot + LINE, Math.min(300, width - 10)];
-  const [right, end] = v.detectors.length ? roc(v, ink, ...place) : ["", 0];
-  const made = note ? [{ words: note }] : [];
-  const [last, height] = written(made, 0, Math.max(foot, end), width);
+  const [left, foot] = histograms(v, 20, beside ? width - 330 : width - 10);
+  const place = beside ? [width - 300, 20] : [0, foot + LINE];
+  const [right, end] = v.detectors.length ? roc(v, ...place, 290) : ["", 0];
+  const [last, height] = written([{ words: made }], 0, Math.max(foot, end), width);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"
     viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(finding(v))}"
-    style="font:${FONT};fill:${ink(data.ink)};background:${ink(PAPER)}">
-    <defs>${HATCHES.join("")}</defs>${left}${right}${last}</svg>`;
+    style="font:13px 'DejaVu Sans',Verdana,sans-serif;fill:currentColor;${style}">
+    <defs>${[45, -45].map(hatch).join("")}</defs>${left}${right}${last}</svg>`;
 }
 
 // ---- drawing, at most once a frame
 
-let [waiting, speaking] = [0, 0];
+let waiting = 0;
 
 function drawSoon() {
   waiting ||= requestAnimationFrame(draw);
@@ -357,34 +351,35 @@ function draw() {
   form.log.disabled = v.layout === "ridge";
   find("#bins").hidden = v.by === "width";
   find("#width").hidden = v.by !== "width";
-  find("#png").disabled = find("#svg").disabled = find("#numbers").hidden = why !== "";
-  find("figure").innerHTML = why ? "" : picture(v, find("figure").clientWidth, onPage);
+  find("#png").disabled = find("#svg").disabled = why !== "";
+  find("figure").innerHTML = why ? "" : picture(v, find("figure").clientWidth);
+  find("#said").textContent = why || sentences(v);
   find("code").textContent = why ? "" : lineOfPython(v);
-  find("tbody").innerHTML = why ? "" : v.groups.map((group) => row(group, v)).join("");
-  const rule = `Let in is what is likelier than ${withUnit(v.threshold, v)}`;
-  find("caption").textContent = rule;
-  // Said once a drag rests, so that no screen reader is flooded.
-  clearTimeout(speaking);
-  speaking = setTimeout(() => { find("#said").textContent = why || sentences(v, rule); }, 150);
+  find("table").innerHTML = why ? "" : tableOf(v);
 }
 
-function sentences(v, rule) {
+function sentences(v) {
   const words = [...v.groups, ...v.detectors].map((one) => one.words);
+  const rule = `Let in is what is likelier than ${withUnit(v.threshold, v)}`;
   return `${[finding(v), rule, ...words].join(". ")}.`;
 }
 
-function row({ kind, model, values, mean, letIn, share }, v) {
-  const numbers = [values.length, number(mean, v), letIn, percent(share)];
-  const cells = [kind.name, model.name, ...numbers];
-  return `<tr>${cells.map((cell) => `<td>${escaped(cell)}</td>`).join("")}</tr>`;
+function tableOf(v) {
+  const heads = ["text", "model", "strings", "mean", "let in"];
+  const rows = v.groups.map(({ kind, model, values, mean, share }) => {
+    const numbers = [values.length, number(mean, v), percent(share)];
+    return `<tr><td>${[kind.name, model.name, ...numbers].map(escaped).join("<td>")}`;
+  });
+  return `<tr><th scope="col">${heads.join('<th scope="col">')}${rows.join("")}`;
 }
 
 async function save({ target }) {
-  const type = target.id;
-  const svg = picture(view(), 1100, onPaper, data.note);
+  const look = "color:#222222;background:#ffffff";
+  const svg = picture(view(), 1100, data.note, look);
   const link = document.createElement("a");
+  link.download = `histogram.${target.id}`;
   link.href = `data:image/svg+xml,${encodeURIComponent(svg)}`;
-  if (type === "png") {
+  if (target.id === "png") {
     const image = Object.assign(new Image(), { src: link.href });
     await image.decode();
     const canvas = document.createElement("canvas");
@@ -393,7 +388,6 @@ async function save({ target }) {
     canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
     link.href = canvas.toDataURL();
   }
-  link.download = `histogram.${type}`;
   link.click();
 }
 
@@ -405,19 +399,17 @@ find("#png").addEventListener("click", save);
 find("#svg").addEventListener("click", save);
 new ResizeObserver(drawSoon).observe(find("main"));
 
-// ---- in a notebook: as high as its content, in the notebook's colours, and in place of
-// the still picture that stands before it for readers without scripts
+// ---- in a notebook: as high as its content, in the notebook's colours, and in place
+// of the still picture that stands before it for readers without scripts
 
 const frame = window.frameElement;
 if (frame) {
   const page = document.documentElement;
-  const follow = () => {
-    const { jpThemeLight } = frame.ownerDocument.body.dataset;
-    page.dataset.light = jpThemeLight ?? "";
-  };
-  new ResizeObserver(() => { frame.height = page.offsetHeight; }).observe(page);
-  new MutationObserver(follow).observe(frame.ownerDocument.body, { attributes: true });
+  const host = frame.ownerDocument.body;
+  const follow = () => { page.dataset.light = host.dataset.jpThemeLight ?? ""; };
+  new MutationObserver(follow).observe(host, { attributes: true });
   follow();
+  new ResizeObserver(() => { frame.height = page.offsetHeight; }).observe(page);
   const outputs = [...(frame.closest(".jp-OutputArea, .output")?.children ?? [])];
   const still = outputs[outputs.findIndex((one) => one.contains(frame)) - 1];
   if (still?.querySelector("img")) still.style.display = "none";

@@ -1,10 +1,9 @@
-"""The explorer: one page that needs no network, shown in a notebook or kept as a file."""
+"""The explorer: a page that needs no network, shown in a notebook or kept as a file."""
 
 import html
 import io
 import json
 import math
-from itertools import product
 from pathlib import Path
 from string import Template
 
@@ -14,15 +13,11 @@ from helpers import config, submission
 from helpers.engine import files
 from helpers.plots import histogram, style, tables
 from helpers.plots.histograms import MOST_BINS
-from helpers.plots.tables import BIN_WIDTH
 from helpers.submission import MEASURES
 
-TITLE = "Which text does the model find likely?"
 HERE = Path(__file__).parent
 THRESHOLD = -250  # nats; where the slider starts, between random letters and text
-LAYOUTS = {"overlay": "overlay", "rows": "ridge", "cumulative": "cumulative"}
-FRAME = '<iframe title="Explorer of histograms" srcdoc="{}" width="100%" height="900" \
-style="border: 0"></iframe>'
+FRAME = '<iframe title="Explorer" srcdoc="{}" width="100%" style="border:0"></iframe>'
 
 
 def write_html(scores: pd.DataFrame, note: str) -> Path:
@@ -43,20 +38,18 @@ def explore(scores: pd.DataFrame, note: str = "") -> None:
     The page needs no kernel and takes the still picture's place; where no scripts run,
     as on GitHub, the picture remains. note and errors: as for `write_html`.
     """
-    from IPython.display import display  # here: a script that writes the page needs none
+    from IPython.display import display  # here: to write a page, none is needed
 
     page = explorer_page(scores, note)
-    kinds, (model, *_) = tables.present(scores)
-    kinds = [kind for kind in kinds if model in set(scores.model[scores.domain == kind])]
-    view = {"kinds": kinds, "models": [model], "threshold": THRESHOLD}
+    model = tables.present(scores)[1][0]
+    kinds = scores.domain[scores.model == model].unique()
+    figure = histogram(scores, kinds=kinds, models=[model], threshold=THRESHOLD)
     picture = io.BytesIO()
-    histogram(scores, **view).savefig(picture, format="png", dpi=90)
-    shares = tables.accepted(scores, **view).share[model]
-    said = [f"{style.inside(kind)} {share:.0%}" for kind, share in shares.items()]
-    words = f"Share of strings above {THRESHOLD} nats: {', '.join(said)}."
-    still = {"image/png": picture.getvalue(), "text/plain": words}
-    display(still, raw=True, metadata={"image/png": {"alt": f"Histograms. {words}"}})
-    live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "Its live page."}
+    figure.savefig(picture, format="png", dpi=90)
+    said = f"Histograms. {figure.axes[0].get_title(loc='left')}"
+    still = {"image/png": picture.getvalue(), "text/plain": said}
+    display(still, raw=True, metadata={"image/png": {"alt": said}})
+    live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "The explorer"}
     display(live, raw=True)
 
 
@@ -64,73 +57,56 @@ def explorer_page(scores: pd.DataFrame, note: str) -> str:
     """The whole page; what it draws from is in it, as JSON."""
     scores = submission.add_rates(scores)
     kinds, models = tables.present(scores)
-    colors = style.colors_of([*kinds, *models])
-    parts = scores.groupby(["domain", "model"])
+    colors = style.colors_of([*kinds, *models]) | {"base": "currentColor"}
+    groups = sorted(
+        (kinds.index(kind), models.index(model), [sorted(part[m]) for m in MEASURES])
+        for (kind, model), part in scores.groupby(["domain", "model"])
+    )
     data = {
         "note": note,
-        "ink": named("base", style.MODEL_NAMES, colors)["colors"],
-        "layouts": [{"name": name, "code": code} for name, code in LAYOUTS.items()],
-        "kinds": [named(kind, style.NAMES, colors) for kind in kinds],
-        "models": [named(model, style.MODEL_NAMES, colors) for model in models],
-        "measures": [measure_of(scores, name) for name in submission.MEASURES],
-        "bins": {"min": 1, "max": 150, "step": 1, "value": 40},
-        "groups": [
-            {
-                "kind": kinds.index(kind),
-                "model": models.index(model),
-                "scores": [sorted(parts.get_group((kind, model))[m]) for m in MEASURES],
-            }
-            for kind, model in product(kinds, models)
-            if (kind, model) in parts.groups
-        ],
+        "kinds": [facts(kind, style.NAMES, colors) for kind in kinds],
+        "models": [facts(model, style.MODEL_NAMES, colors) for model in models],
+        "measures": [measure_of(scores, name) for name in MEASURES],
+        "groups": groups,
     }
-    return fill("explorer.js", TITLE, note, data)
+    return fill("explorer", note, data)
 
 
-def named(name, names: dict, colors: dict) -> dict:
-    """A kind or a model: how people and how Python write it, its colours, its part."""
-    color = colors[name]
-    return {
-        "name": names.get(name, str(name)),
-        "inside": style.inside(name),
-        "code": repr(name),
-        "base": name == "base",
-        "colors": [color, style.ON_DARK[color]],  # on a light page, on a dark one
-    }
+def facts(name, names: dict, colors: dict) -> dict:
+    """A kind or a model: how people and how Python write it, its part, its colour."""
+    said = {"name": names.get(name, str(name)), "code": repr(name)}
+    return said | {"base": name == "base", "color": colors[name]}
 
 
 def measure_of(scores: pd.DataFrame, measure: str) -> dict:
-    """A measure, with the sliders that are its own: their limits and where they start."""
+    """A measure, and its sliders: their limits, and where they start."""
     low, high = tables.extent(scores, measure)
-    nats = measure == "log_likelihood"
-    unit = MEASURES[measure][0 if measure == "bits_per_byte" else 1]
+    name, unit = MEASURES[measure]
+    nats, reach = measure == "log_likelihood", high - low
     step = 1 if nats else 0.01
-    limits = {"min": low, "max": high, "step": step}
-    finest = math.ceil((high - low) / MOST_BINS / step) * step
-    width = BIN_WIDTH if nats else round((high - low) / 40, 2)
+    finest = math.ceil(reach / MOST_BINS / step) * step
+    width = tables.BIN_WIDTH if nats else round(reach / 40, 2)
     middle = THRESHOLD if nats else round((low + high) / 2, 2)
+    limits = {"min": low, "max": high, "step": step}
     return {
-        "name": tables.measure_name(scores, measure),
+        "name": f"{name} ({unit})",
         "code": repr(measure),
-        "unit": unit,
+        "unit": name if measure == "bits_per_byte" else unit,
         "digits": 0 if nats else 2,
         "sign": tables.likelier(1, measure),
         "sliders": {
-            "width": {"min": finest, "max": high - low, "step": step, "value": width},
             "low": limits | {"value": low},
             "high": limits | {"value": high},
             "threshold": limits | {"value": middle},
+            "width": {"min": finest, "max": reach, "step": step, "value": width},
         },
     }
 
 
-def fill(script: str, title: str, note: str, data: dict) -> str:
-    """One file: the frame of a page with its style, its script, and what it shows."""
-    template = Template((HERE / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(
-        title=title,
-        style=(HERE / "page.css").read_text(encoding="utf-8"),
-        script=(HERE / script).read_text(encoding="utf-8"),
-        note=html.escape(note),
-        data=json.dumps(data).replace("<", "\\u003c"),
-    )
+def fill(name: str, note: str, data: dict) -> str:
+    """A page's HTML with its style, its script, and what it shows: one file."""
+    style, script = (HERE / "page.css").read_text(), (HERE / f"{name}.js").read_text()
+    template = Template((HERE / f"{name}.html").read_text(encoding="utf-8"))
+    shown = json.dumps(data).replace("<", "\\u003c")  # or "</script" would end it
+    note = html.escape(note)
+    return template.substitute(style=style, script=script, note=note, data=shown)

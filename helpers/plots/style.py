@@ -20,32 +20,8 @@ COLORS = {
     "random": "#6E6E6E",
     "base": "#222222",
 }
-# For kinds and models that are not of the series, in turn.
-OWN_COLORS = (
-    "#663300",
-    "#0000B3",
-    "#B38066",
-    "#B3004D",
-    "#0099B3",
-    "#9980FF",
-    "#001AFF",
-    "#1A4D33",
-)
-# Each colour as it is seen on a dark page.
-ON_DARK = {
-    "#0072B2": "#5AB4F0",
-    "#D55E00": "#FF8A3D",
-    "#6E6E6E": "#9A9A9A",
-    "#222222": "#F0F0F0",
-    "#663300": "#925F35",
-    "#0000B3": "#754DE2",
-    "#B38066": "#F8C7AF",
-    "#B3004D": "#D14E70",
-    "#0099B3": "#21879D",
-    "#9980FF": "#F4D7FF",
-    "#001AFF": "#976CFF",
-    "#1A4D33": "#49735B",
-}
+# For kinds and models that are not of the series, in turn; seen on white and on black.
+OWN_COLORS = ("#809973", "#A68CA6", "#0D99F2", "#995940", "#805980", "#59A64D")
 NAMES = {
     "neurips": "NeurIPS abstracts",
     "shakespeare": "Shakespeare",

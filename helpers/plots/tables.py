@@ -48,7 +48,10 @@ def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
         rows = (scores.domain == kind) & (scores.model == model)
         if rows.any():
             groups[kind, model] = scores.loc[rows, measure].to_numpy()
-    kinds_held, models_held = {kind for kind, _ in groups}, {model for _, model in groups}
+    kinds_held, models_held = (
+        {kind for kind, _ in groups},
+        {model for _, model in groups},
+    )
     for kind, model in product(kinds, models):
         if kind not in kinds_held or model not in models_held:
             raise ValueError(f"The table has 0 scores of {kind} under {model}.")
@@ -91,7 +94,9 @@ def summary(scores: pd.DataFrame) -> pd.DataFrame:
     Whatever kinds and models the table holds: the series' first, then a reader's own.
     """
     table = scores.groupby(["domain", "model"])[list(submission.MEASURES)].mean()
-    return table.loc[[pair for pair in product(*present(scores)) if pair in table.index]]
+    return table.loc[
+        [pair for pair in product(*present(scores)) if pair in table.index]
+    ]
 
 
 def accepted(

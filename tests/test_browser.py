@@ -435,37 +435,38 @@ CELLS = """() => [...document.querySelectorAll(".jp-Cell")].map(
           one.querySelector(".cm-content")?.innerText ?? ""])"""
 
 
+# What is pressed on a control, and an "r" besides: it once turned a cell into a raw one.
+PRESSED = {"checkbox": "Space", "select-one": "End", "radio": "ArrowDown"}
+AT_THE_END = ("To, slider", "high")  # stand at their greatest value
+
+
 @pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
 def test_keys_reach_the_explorer_and_nothing_else(page, server, front_end):
     """Tab to every control and change it by keys; no cell of the notebook changes."""
     frame = run_all(page, server, front_end)
     cells = page.evaluate(CELLS)
-    frame.locator("[name=kinds]").first.focus()
+    name_of = "one => one.name || one.id || one.ariaLabel"
     reached = set()
-    for _ in range(40):
-        focused = frame.locator(":focus")
-        if not focused.count():
-            break
-        name, kind = focused.evaluate(
-            "one => [one.name || one.id || one.ariaLabel, one.type]"
-        )
-        before = frame.locator("code").inner_text()
-        for key in {"checkbox": ["Space"], "button": ["r"]}.get(kind, ["ArrowUp", "r"]):
-            page.keyboard.press(key)
-        page.wait_for_timeout(80)
-        now = frame.locator("code").inner_text()
-        if kind in ("checkbox", "range", "number") and name not in ("log", "high"):
-            assert now != before, name
-        if kind == "checkbox":
-            page.keyboard.press("Space")
-        reached.add(name)
-        page.keyboard.press("Tab")
+    for _ in range(2):  # bins by number, and by width
+        frame.locator("[name=kinds]").first.focus()
+        while frame.locator("form :focus").count():
+            focused = frame.locator("form :focus")
+            name, kind = focused.evaluate(name_of), focused.evaluate("one => one.type")
+            before = frame.locator("code").inner_text()
+            arrow = "ArrowDown" if name in AT_THE_END else "ArrowUp"
+            if kind != "button":
+                page.keyboard.press(PRESSED.get(kind, arrow))
+            page.wait_for_timeout(80)
+            if kind != "button" and name != "home":  # which histogram does not draw
+                assert frame.locator("code").inner_text() != before, name
+            page.keyboard.press("r")
+            if kind in ("checkbox", "select-one"):  # and back
+                page.keyboard.press("Space" if kind == "checkbox" else "Home")
+            page.wait_for_timeout(80)
+            reached.add(name)
+            page.keyboard.press("Tab")
     controls = frame.locator("form input, form select, form button")
-    names = controls.evaluate_all(
-        "all => all.filter(one => one.checkVisibility() && !one.disabled)"
-        ".map(one => one.name || one.id || one.ariaLabel)"
-    )
-    assert {*names} <= reached
+    assert reached == {*controls.evaluate_all(f"all => all.map({name_of})")}
     assert page.evaluate(CELLS) == cells
     assert page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
     assert (
@@ -490,6 +491,8 @@ def test_in_a_notebook_it_has_its_height_and_its_theme(page, server, front_end):
         page.evaluate("document.body.dataset.jpThemeLight = 'true'")
         outer.scroll_into_view_if_needed()
         outer.screenshot(path=f"{folder}/explorer-{front_end.split('/')[0]}.png")
+    if front_end == "lab/tree":
+        page.keyboard.press("Control+b")  # the files beside it would take all the room
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 768})
         page.wait_for_timeout(300)
@@ -525,11 +528,10 @@ def test_a_converted_notebook_is_live(page, tmp_path):
     frame = page.frame_locator("iframe[title=Explorer]")
     frame.locator("figure svg").wait_for()
     before = frame.locator("code").inner_text()
-    frame.get_by_label("base model").click()
-    frame.get_by_label("fine-tuned on NeurIPS").click()
+    frame.get_by_role("checkbox", name="fine-tuned on NeurIPS").click()
     assert frame.locator("code").inner_text() != before
     still = page.locator(".jp-OutputArea", has=page.locator("iframe")).locator("img")
-    assert still.first.is_hidden() and "NeurIPS" in still.first.get_attribute("alt")
+    assert still.first.is_hidden()
 
 
 def test_without_scripts_the_still_picture_stays(chromium, tmp_path):

@@ -327,10 +327,11 @@ function roc(v, left, top, width) {
 
 // made: what made the numbers, and style: colours, for a picture that leaves the page.
 function picture(v, width, made = "", style = "") {
-  const beside = width > 760 && v.detectors.length;
+  const beside = width > 640 && v.detectors.length;
   const [left, foot] = histograms(v, 20, beside ? width - 330 : width - 10);
   const place = beside ? [width - 300, 20] : [0, foot + LINE];
-  const [right, end] = v.detectors.length ? roc(v, ...place, 290) : ["", 0];
+  const narrow = Math.min(290, width - 10);
+  const [right, end] = v.detectors.length ? roc(v, ...place, narrow) : ["", 0];
   const [last, height] = written([{ words: made }], 0, Math.max(foot, end), width);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"
     viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(finding(v))}"

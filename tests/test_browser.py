@@ -435,7 +435,7 @@ CELLS = """() => [...document.querySelectorAll(".jp-Cell")].map(
           one.querySelector(".cm-content")?.innerText ?? ""])"""
 
 
-# What is pressed on a control, and an "r" besides: it once turned a cell into a raw one.
+# What is pressed on a control; then an "r", which once turned a cell into a raw one.
 PRESSED = {"checkbox": "Space", "select-one": "End", "radio": "ArrowDown"}
 AT_THE_END = ("To, slider", "high")  # stand at their greatest value
 

@@ -356,15 +356,11 @@ function draw() {
   find("#width").hidden = v.by !== "width";
   find("#png").disabled = find("#svg").disabled = why !== "";
   find("figure").innerHTML = why ? "" : picture(v, find("figure").clientWidth);
-  find("#said").textContent = why || sentences(v);
+  const rule = `Let in is what is likelier than ${withUnit(v.threshold, v)}`;
+  const words = [...v.groups, ...v.detectors].map((one) => one.words);
+  find("#said").textContent = why || `${[finding(v), rule, ...words].join(". ")}.`;
   find("code").textContent = why ? "" : lineOfPython(v);
   find("table").innerHTML = why ? "" : tableOf(v);
-}
-
-function sentences(v) {
-  const words = [...v.groups, ...v.detectors].map((one) => one.words);
-  const rule = `Let in is what is likelier than ${withUnit(v.threshold, v)}`;
-  return `${[finding(v), rule, ...words].join(". ")}.`;
 }
 
 function tableOf(v) {

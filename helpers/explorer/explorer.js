@@ -135,7 +135,7 @@ function detector(model, v) {
 
 // Why nothing can be drawn; "" if it can.
 function obstacle(v) {
-  const wrong = find("input:invalid");
+  const wrong = find(".slider:not([hidden]) input:invalid");
   if (!v.groups.length) return "Nothing is shown: choose a kind of text and a model.";
   if (wrong) return `${wrong.labels[0].textContent}: ${wrong.validationMessage}`;
   if (v.high <= v.low) return "The x-range is empty: it must end above its beginning.";
@@ -225,7 +225,7 @@ function panel({ above, below, marks, x, y }, left, top, width, height) {
     drawn += path([[start, Y(tick)], [end, Y(tick)]], line("#8888", 1));
     drawn += text(start - 6, Y(tick) + 4, label(tick), 'text-anchor="end"');
   }
-  for (const tick of below.length ? ticks(x, width / 80) : []) {
+  for (const tick of below.length ? ticks(x, Math.min(10, width / 80)) : []) {
     drawn += text(X(tick), base + LINE, label(tick), 'text-anchor="middle"');
   }
   for (const { points, look } of marks) {
@@ -285,9 +285,10 @@ function marksOf(groups, v, { low, high }) {
 
 function histograms(v, top, width) {
   const groups = shapes(v);
-  const heights = groups.flatMap((group) => group.heights).filter((h) => h > 0);
-  const y = { low: 0, high: 1.05 * Math.max(...heights, 0) || 1, log: v.log };
-  if (v.log) y.low = Math.min(...heights, y.high) / 2;
+  const highest = groups.map(({ heights }) => Math.max(...heights));
+  const lowest = groups.map(({ heights }) => Math.min(...heights.filter((h) => h > 0)));
+  const y = { low: 0, high: 1.05 * Math.max(...highest) || 1, log: v.log };
+  if (v.log) y.low = Math.min(...lowest, y.high) / 2;
   const all = groups.flatMap(({ values }) => values);
   const outside = all.filter((value) => value < v.low || value > v.high).length;
   const height = v.density ? "density" : "strings";
@@ -350,10 +351,10 @@ function drawSoon() {
 function draw() {
   waiting = 0;
   const v = view();
-  const why = obstacle(v);
-  form.log.disabled = v.layout === "ridge";
   find("#bins").hidden = v.by === "width";
   find("#width").hidden = v.by !== "width";
+  form.log.disabled = v.layout === "ridge";
+  const why = obstacle(v);
   find("#png").disabled = find("#svg").disabled = why !== "";
   find("figure").innerHTML = why ? "" : picture(v, find("figure").clientWidth);
   const rule = `Let in is what is likelier than ${withUnit(v.threshold, v)}`;

@@ -295,7 +295,7 @@ function histograms(v, top, width) {
   const counted = v.layout === "cumulative" ? "share at or below" : height;
   const title = [{ words: finding(v), more: BOLD }, { words: counted }];
   const foot = [
-    { words: v.measure.name + (outside ? `; ${outside} outside the frame` : "") },
+    { words: v.measure.axis + (outside ? `; ${outside} outside the frame` : "") },
     { words: `dashed: means; solid: the threshold, ${withUnit(v.threshold, v)}` },
   ];
   const rows = v.layout === "ridge" ? groups.map((group) => [group]) : [groups];
@@ -335,7 +335,7 @@ function picture(v, width, made = "", style = "") {
   const [right, end] = v.detectors.length ? roc(v, ...place, narrow) : ["", 0];
   const [last, height] = written([{ words: made }], 0, Math.max(foot, end), width);
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}"
-    viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(finding(v))}"
+    viewBox="-4 0 ${width} ${height}" role="img" aria-label="${escaped(finding(v))}"
     style="font:13px 'DejaVu Sans',Verdana,sans-serif;fill:currentColor;${style}">
     <defs>${[45, -45].map(hatch).join("")}</defs>${left}${right}${last}</svg>`;
 }

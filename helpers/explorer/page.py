@@ -89,7 +89,8 @@ def measure_of(scores: pd.DataFrame, measure: str) -> dict:
     middle = THRESHOLD if nats else round((low + high) / 2, 2)
     limits = {"min": low, "max": high, "step": step}
     return {
-        "name": f"{name} ({unit})",
+        "name": name,
+        "axis": tables.measure_name(scores, measure),
         "code": repr(measure),
         "unit": name if measure == "bits_per_byte" else unit,
         "digits": 0 if nats else 2,

@@ -12,8 +12,8 @@ const data = JSON.parse(find("#data").textContent);
 const escaped = (text) =>
   String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt()};`);
 // As Python rounds: a half to the even number.
-const percent = new Intl.NumberFormat("en", { style: "percent", roundingMode: "halfEven" })
-  .format;
+const rounding = { style: "percent", roundingMode: "halfEven" };
+const percent = new Intl.NumberFormat("en", rounding).format;
 const minus = (text) => String(text).replace("-", "−");
 const number = (value, { measure }) => minus(value.toFixed(measure.digits));
 const withUnit = (value, v) => `${number(value, v)} ${v.measure.unit}`;

@@ -127,6 +127,7 @@ SET = """(control, value) => {
     control.dispatchEvent(new Event("input", {bubbles: true}));
   }
 }"""
+NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(done))"
 # Of whatever is on the page: the names of what reaches beyond it, or shows too little.
 CLIPPED = """() => {
   const wide = document.documentElement.clientWidth;
@@ -188,8 +189,7 @@ def choose(page, **values):
             page.locator(f"[name=by][value={value}]").evaluate(SET, True)
         else:
             controls.evaluate(SET, value)
-    # Until the next frame is drawn.
-    page.evaluate("() => new Promise(done => requestAnimationFrame(done))")
+    page.evaluate(NEXT_FRAME)
 
 
 def heights(page):
@@ -320,7 +320,7 @@ def test_reset_brings_back_the_first_view(opened, scores):
     choose(page, measure="2", threshold=3, low=2, home="1")
     assert page.evaluate(read)[1] != first[1]
     page.get_by_role("button", name="Reset").click()
-    page.wait_for_timeout(100)
+    page.evaluate(NEXT_FRAME)
     assert page.evaluate(read) == first
 
 
@@ -481,13 +481,13 @@ def test_keys_reach_the_explorer_and_nothing_else(page, server, front_end):
             arrow = "ArrowDown" if name in AT_THE_END else "ArrowUp"
             if kind != "button":
                 page.keyboard.press(PRESSED.get(kind, arrow))
-            page.wait_for_timeout(80)
+            frame.locator("body").evaluate(NEXT_FRAME)
             if kind != "button" and name != "home":  # which histogram does not draw
                 assert frame.locator("code").inner_text() != before, name
             page.keyboard.press("r")
             if kind in ("checkbox", "select-one"):  # and back
                 page.keyboard.press("Space" if kind == "checkbox" else "Home")
-            page.wait_for_timeout(80)
+            frame.locator("body").evaluate(NEXT_FRAME)
             reached.add(name)
             page.keyboard.press("Tab")
     controls = frame.locator("form input, form select, form button")
@@ -551,7 +551,8 @@ def test_a_converted_notebook_is_live(page, tmp_path):
     frame.locator("figure svg").wait_for()
     before = frame.locator("code").inner_text()
     frame.get_by_role("checkbox", name="fine-tuned on NeurIPS").click()
-    assert frame.locator("code").inner_text() != before
+    assert "'neurips']" not in before
+    frame.locator("code", has_text="models=['base', 'neurips']").wait_for()
     still = page.locator(".jp-OutputArea", has=page.locator("iframe")).locator("img")
     assert still.first.is_hidden()
 

@@ -44,6 +44,7 @@ verify: .venv/test  ## run the classroom profile again and compare with submissi
 	@$(PY) tests/regression.py --verify
 
 bench: .venv/ready  ## this project beside its peers, ratios from one run
+	@$(PIP) --group browser
 	@$(PY) -m benchmarks
 
 lab: .venv/ready    ## open the notebooks in JupyterLab

@@ -1,15 +1,20 @@
-"""How long a reader of notebook 08 waits: import, first picture, each redraw."""
+"""How long a reader of notebook 8 waits: import, first picture, each redraw."""
 
-import io
 import queue
+import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import nbformat
 from jupyter_client.manager import start_new_kernel
+from playwright.sync_api import sync_playwright
+
+from helpers import submission
+from helpers.explorer.page import explorer_page
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "notebooks" / "08_explore_histograms.ipynb"
@@ -59,54 +64,86 @@ def first_picture() -> None:
         manager.shutdown_kernel(now=True)
 
 
+# A drag of a slider: from each event to the end of the frame that draws what it asks.
+DRAG = """async ([slider, values]) => {
+  const input = document.querySelector(`#${slider} input`);
+  const taken = [];
+  for (const value of values) {
+    await new Promise(requestAnimationFrame);
+    input.value = value;
+    const start = performance.now();
+    input.dispatchEvent(new Event("input", {bubbles: true}));
+    await new Promise(requestAnimationFrame);  // called after the page's own
+    document.body.offsetHeight;  // what was drawn is laid out
+    taken.push(performance.now() - start);
+  }
+  return taken;
+}"""
+# When the mouse was released, and when the picture last changed.
+WATCH = """() => {
+  window.last = window.released = 0;
+  const changed = () => { window.last = performance.now(); };
+  new MutationObserver(changed).observe(
+    document.querySelector("figure"), {childList: true});
+  addEventListener("pointerup", () => { window.released = performance.now(); });
+}"""
+
+
+def redraws(browser, address: str):
+    """Rows of (what, milliseconds, aim) for drags in the explorer's page."""
+    page = browser.new_page(viewport={"width": 1200, "height": 768})
+    page.goto(address)
+    page.locator("figure svg").wait_for()
+    drags = {"threshold": [*range(-400, -100, 5)], "bins": [*range(10, 70)]}
+    for groups in (3, 9):
+        if groups == 9:
+            for box in page.locator("[name=models]").all():
+                box.check()
+        for layout in ("overlay", "ridge", "cumulative"):
+            page.locator("[name=layout]").select_option(layout)
+            for slider, values in drags.items():
+                taken = statistics.median(page.evaluate(DRAG, [slider, values]))
+                yield f"{groups} histograms, {layout}, dragging {slider}", taken, 60
+    page.get_by_role("button", name="Reset").click()
+    page.evaluate(WATCH)
+    box = page.locator("#threshold input").first.bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 2, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"], y, steps=60)
+    page.mouse.up()
+    page.wait_for_timeout(500)
+    late = page.evaluate("Math.max(0, last - released)")
+    yield "3 histograms, last picture after the mouse's release", late, 100
+
+
+def in_chromium() -> list:
+    """The rows of `redraws`; none, and a line that says so, without a browser."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        print("Redraws are not measured: there is no Chromium here.")
+        return []
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        path = Path(folder) / "histograms.html"
+        page = explorer_page(submission.read_scores(), "")
+        path.write_text(page, encoding="utf-8")
+        print(f"the page has {path.stat().st_size / 1000:.0f} kB")
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        rows = list(redraws(browser, path.as_uri()))
+        browser.close()
+    return rows
+
+
 def main() -> None:
     rows = [
-        ("import helpers.plots and explorer", seconds(import_rooms, 5), 1.5),
-        ("kernel started to first picture", seconds(first_picture, 3), 5.0),
+        ("import helpers.plots and explorer", 1000 * seconds(import_rooms, 5), 1500),
+        ("kernel started to first picture", 1000 * seconds(first_picture, 3), 5000),
+        *in_chromium(),
     ]
-
-    import matplotlib.pyplot as plt
-    import seaborn as sns
-
-    from helpers import explorer, submission
-
-    scores = submission.read_scores()
-    shown = explorer.explore(scores)
-    threshold = shown.ranges["log_likelihood"]["threshold"]
-    for models in (("base",), ("base", "neurips", "shakespeare")):
-        shown.controls["models"].value = models
-        for layout in ("overlay", "ridge", "cumulative"):
-            shown.controls["layout"].value = layout
-            places = iter(range(-400, -100, 10))
-
-            def move(places=places) -> None:
-                threshold.value = next(places)
-
-            rows.append(
-                (
-                    f"redraw, {layout}, {3 * len(models)} histograms",
-                    seconds(move, 20),
-                    0.2,
-                )
-            )
-
-    def peer() -> None:
-        """The same histograms by seaborn, and nothing beside them."""
-        figure, ax = plt.subplots(figsize=(11, 4.2))
-        sns.histplot(
-            scores, x="log_likelihood", hue="domain", bins=40, binrange=(-600, 0), ax=ax
-        )
-        figure.savefig(io.BytesIO(), format="png", dpi=90)
-        plt.close(figure)
-
-    compared = seconds(peer, 20)
-    print(f"{'what a reader waits for':<40} {'seconds':>8} {'asked':>8}")
-    for name, taken, asked in rows:
-        print(f"{name:<40} {taken:>8.3f} {asked:>8.1f}")
-    print(
-        f"{'seaborn.histplot, no ROC, no table':<40} {compared:>8.3f} "
-        f"{compared / rows[2][1]:>7.2f}x our redraw with ROC curve and table"
-    )
+    print(f"{'what a reader waits for':<54} {'ms':>6} {'aim':>6}")
+    for name, taken, aim in rows:
+        print(f"{name:<54} {taken:>6.0f} {aim:>6.0f}")
 
 
 if __name__ == "__main__":

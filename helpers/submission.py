@@ -73,7 +73,8 @@ def add_rates(scores: pd.DataFrame) -> pd.DataFrame:
     if missing or scores.empty:
         raise ValueError(f"The table of scores has no {', '.join(missing) or 'rows'}.")
     numbers = scores[list(NUMBERS)].apply(pd.to_numeric, errors="coerce")
-    good = np.isfinite(numbers).all(axis=1) & scores.model.isin(config.MODELS)
+    good = np.isfinite(numbers).all(axis=1)
+    good &= scores[["domain", "model"]].notna().all(axis=1)
     good &= (numbers[["n_bytes", "n_tokens"]] > 0).all(axis=1)
     if not good.all():
         row = int(good.to_numpy().argmin())

@@ -34,7 +34,8 @@ def lines_of_code(path: Path) -> int:
     passed_over = docstring_lines(text) if is_python else set()
     count = 0
     for number, line in enumerate(text.splitlines(), start=1):
-        comment = is_python and line.lstrip().startswith("#")
+        mark = {".py": "#", ".js": "//"}.get(path.suffix)
+        comment = mark and line.lstrip().startswith(mark)
         count += bool(line.strip()) and not comment and number not in passed_over
     return count
 

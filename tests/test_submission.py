@@ -62,9 +62,9 @@ SPOILT = {
         lambda t: t.assign(n_tokens=[3, 0]),
         "Row 1 is no score: .*'n_tokens': 0",
     ),
-    "the model is unknown": (
-        lambda t: t.assign(model=["base", "gpt5"]),
-        "Row 1 is no score: .*'gpt5'",
+    "the model has no name": (
+        lambda t: t.assign(model=["base", None]),
+        "Row 1 is no score: .*'model': (None|nan)",
     ),
 }
 

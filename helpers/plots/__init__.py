@@ -9,7 +9,7 @@ the series is about among them · strip: one text, token by token. What moves is
 
 # ruff: noqa: F401  (what notebooks take from here)
 from helpers.plots.charts import bars, heat, lines, loss_curve
-from helpers.plots.histograms import detector, headline, headlines, histogram
+from helpers.plots.histograms import headline, headlines, histogram
 from helpers.plots.strip import token_strip
 from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, save
 from helpers.plots.tables import FRAME, accepted, in_words, summary

@@ -1,8 +1,8 @@
-"""Histograms of a table of scores: any, the headlines, one beside its ROC curve."""
+"""Histograms of a table of scores: any, and the headlines."""
 
-import textwrap
 from collections import namedtuple
 from collections.abc import Sequence
+from itertools import chain, cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -10,21 +10,28 @@ import pandas as pd
 from matplotlib.patches import Patch
 
 from helpers import config, submission
-from helpers.plots import style, tables
-from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas, inside
+from helpers.plots import tables
+from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas, colors_of
 from helpers.plots.tables import BIN_WIDTH, FRAME, HEADLINE_MODELS, likelier, number
 
 MOST_BINS = 300  # of a hundred strings, more would show nothing
 LAYOUTS = ("overlay", "ridge", "cumulative")
 
 # How a histogram is drawn, and in a cumulative picture a curve: the base outlined (or
-# thin), a fine-tuned model filled (thick), the second one hatched (thick, dashed).
+# thin), a fine-tuned model filled (thick), a second one hatched (thick, dashed), a
+# third hatched the other way (dotted), a fourth filled again.
 FILLS = [
     {"fill": False, "linewidth": 1.8, "zorder": 2},
     {"fill": True, "linewidth": 0, "alpha": 0.7},
     {"fill": False, "linewidth": 0.5, "hatch": "/////"},
+    {"fill": False, "linewidth": 0.5, "hatch": "\\\\\\\\\\"},
 ]
-CURVES = [{"linewidth": 1.2}, {"linewidth": 3}, {"linewidth": 3, "linestyle": "--"}]
+CURVES = [
+    {"linewidth": 1.2},
+    {"linewidth": 3},
+    {"linewidth": 3, "linestyle": "--"},
+    {"linewidth": 3, "linestyle": ":"},
+]
 
 # The strings of one kind of text under one model, and how they are drawn: its kind,
 # model and name as they are printed; values, shape (strings,), and mean in the
@@ -32,7 +39,7 @@ CURVES = [{"linewidth": 1.2}, {"linewidth": 3}, {"linewidth": 3, "linestyle": "-
 Group = namedtuple("Group", "kind model name values mean color look")
 
 
-def groups_of(values: dict, measure: str, styles: list[dict]) -> list[Group]:
+def groups_of(values: dict, measure: str, looks: list[dict], colors: dict) -> list:
     """The groups to draw, from what `tables.select` gives.
 
     A group's name leaves out what all have in common. Its colour is its kind's; but
@@ -40,14 +47,14 @@ def groups_of(values: dict, measure: str, styles: list[dict]) -> list[Group]:
     """
     one_kind, one_model = (len({*names}) == 1 for names in zip(*values))
     tuned = list(dict.fromkeys(model for _, model in values if model != "base"))
-    styles = dict(zip(["base", *tuned], styles))
+    styles = {"base": looks[0]} | dict(zip(tuned, cycle(looks[1:])))
     groups = []
     for (kind, model), part in values.items():
-        names = [NAMES.get(kind, kind), MODEL_NAMES[model]]
+        names = [NAMES.get(kind, str(kind)), MODEL_NAMES.get(model, str(model))]
         shown = names[:1] if one_model else names[1:] if one_kind else names
         name = f"{', '.join(shown)}: mean {number(part.mean(), measure)}"
         dark = one_kind and model != [*tuned, "base"][0]  # the first is filled
-        color = COLORS.get("base" if dark else kind, COLORS["other"])
+        color = colors["base" if dark else kind]
         look = {"color": color} | styles[model]
         groups.append(Group(*names, name, part, part.mean(), color, look))
     return groups
@@ -120,11 +127,9 @@ def finding(groups: list[Group], measure: str) -> str:
 
 def x_label(scores: pd.DataFrame, groups: list[Group], measure: str, low, high) -> str:
     """The measure, its unit, and how many strings lie outside the picture."""
-    name, unit = submission.MEASURES[measure]
-    if measure == "log_likelihood" and scores.n_chars.nunique() == 1:
-        name += f" of {scores.n_chars.iloc[0]} characters"
     outside = sum(np.sum((g.values < low) | (g.values > high)) for g in groups)
-    return f"{name} ({unit})" + (f"; {outside} outside the frame" if outside else "")
+    more = f"; {outside} outside the frame" if outside else ""
+    return tables.measure_name(scores, measure) + more
 
 
 def histogram(
@@ -147,12 +152,14 @@ def histogram(
 
     Dashed lines are means. What lies outside the x-range is counted below the axis.
 
-    scores: as `submission.read_scores` gives them; two or more strings for each kind
-        and model that are to be drawn.
+    scores: as `submission.read_scores` gives them; kinds of text and models may be a
+        reader's own.
+    kinds, models: which are drawn; a kind that a model did not score is left out there.
     measure: "log_likelihood" (nats per string), "nats_per_token" or "bits_per_byte".
     bins, bin_width: how many bins in the x-range (at most 300), or how wide each, in
         its unit.
-    span: the x-range; default: −600 to 0 for nats, else all of the table's.
+    span: the x-range; default: −600 to 0 for nats (and farther to the left where the
+        table's strings are), else all of the table's.
     density: shares instead of counts; what is cumulative counts shares in any case.
     layout: "overlay" (a fine-tuned model filled, a second one hatched, the base
         outlined), "ridge" (so, too, but a row for each, on one scale) or "cumulative".
@@ -170,7 +177,9 @@ def histogram(
         raise ValueError("log=True needs one baseline: layout overlay or cumulative.")
     low, high = tables.extent(scores, measure) if span is None else span
     edges = bin_edges((low, high), bins, bin_width)
-    groups = groups_of(values, measure, CURVES if layout == "cumulative" else FILLS)
+    looks = CURVES if layout == "cumulative" else FILLS
+    colors = colors_of(chain(*tables.present(scores)))
+    groups = groups_of(values, measure, looks, colors)
     ridge = layout == "ridge"
     size = 8, 1.7 + 0.8 * len(groups) if ridge else 3.8
     with canvas(ax, size) as ax:
@@ -223,65 +232,3 @@ def headlines(scores: pd.DataFrame) -> plt.Figure:
             headline(scores, kind, ax=ax)
             ax.label_outer()
     return axes[0].figure
-
-
-def detector(
-    scores: pd.DataFrame,
-    *,
-    threshold: float,
-    home: str = "neurips",
-    kinds: Sequence[str] = config.KINDS,
-    models: Sequence[str] = ("base",),
-    measure: str = "log_likelihood",
-    figure: plt.Figure | None = None,
-    **view,
-) -> plt.Figure:
-    """A histogram with a threshold, and beside it the ROC curve with its point.
-
-    threshold: in the measure's unit. home: the kind of text to detect, against the
-    others that are drawn. figure: one to draw into, emptied first. view: the other
-    arguments of `histogram`, and its errors.
-    """
-    shown = dict(kinds=kinds, models=models, measure=measure, threshold=threshold)
-    with plt.rc_context(style.STYLE | {"axes.titlesize": 11.5}):
-        figure = figure or plt.figure()
-        plt.close(figure)
-        figure.clear()
-        figure.set_size_inches(11, 4.8)
-        left = figure.add_axes((0.065, 0.17, 0.575, 0.6))
-        right = figure.add_axes((0.715, 0.17, 0.28, 0.6))
-        histogram(scores, ax=left, **shown, **view)
-        roc(right, scores, home, **shown)
-        style.break_titles(figure)
-    return figure
-
-
-def roc(ax: plt.Axes, scores, home, kinds, models, measure, threshold) -> None:
-    """Each model's ROC curve as a detector of `home`: arguments as for `detector`.
-
-    False positives are strangers let in, strings of all other kinds together. The dot
-    is what the threshold decides.
-    """
-    from sklearn.metrics import auc, roc_curve  # here: a histogram needs none of it
-
-    scores = submission.add_rates(scores)
-    others = [kind for kind in kinds if kind != home]
-    ax.set(ylabel="true positive rate", aspect="equal", title=f"Is it {inside(home)}?")
-    if not others:
-        ax.text(0.5, 0.5, "choose another kind\nto compare with", ha="center")
-        return
-    strangers = " and ".join(map(inside, others)) + " together" * (len(others) > 1)
-    ax.set_xlabel(textwrap.fill(f"share of strangers let in ({strangers})", 38))
-    ax.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=1, linestyle="--")
-    for model in models:
-        part = scores[(scores.model == model) & scores.domain.isin([home, *others])]
-        at_home, values = part.domain == home, likelier(part[measure], measure)
-        false, true, _ = roc_curve(at_home, values)
-        look = {"color": COLORS[model], "linewidth": 2}
-        name = f"{MODEL_NAMES[model]}: {auc(false, true):.3f}"
-        ax.plot(false, true, label=name, **look)
-        above = values > likelier(threshold, measure)
-        x, y = above[~at_home].mean(), above[at_home].mean()
-        ax.plot(x, y, "o", markersize=9, markeredgecolor="white", **look)
-    look = {"fontsize": 9, "labelcolor": "linecolor", "handlelength": 1}
-    ax.legend(title="AUROC", loc="lower right", **look)

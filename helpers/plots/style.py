@@ -1,7 +1,9 @@
 """What all pictures share: colours, names, fonts, how a figure is made and saved."""
 
 import textwrap
+from collections.abc import Iterable
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -17,8 +19,9 @@ COLORS = {
     "shakespeare": "#D55E00",
     "random": "#6E6E6E",
     "base": "#222222",
-    "other": "#6BC0F0",
 }
+# For kinds and models that are not of the series, in turn; seen on white and on black.
+OWN_COLORS = ("#809973", "#A68CA6", "#0D99F2", "#995940", "#805980", "#59A64D")
 NAMES = {
     "neurips": "NeurIPS abstracts",
     "shakespeare": "Shakespeare",
@@ -33,7 +36,17 @@ MODEL_NAMES = {
 
 def inside(kind: str) -> str:
     """A kind's name as it stands inside a sentence."""
-    return NAMES.get(kind, kind).replace("Random", "random")
+    return NAMES.get(kind, str(kind)).replace("Random letters", "random letters")
+
+
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """A colour for each name, and for each of the series; what has none gets its own.
+
+    names: kinds and models, in any order that stays: the first that is not of the
+    series has the first of OWN_COLORS. After the last they begin again.
+    """
+    own = [name for name in dict.fromkeys(names) if name not in COLORS]
+    return COLORS | dict(zip(own, cycle(OWN_COLORS)))
 
 
 PLAIN = {"text.parse_math": False}  # a $ in a title or a token is a dollar sign

@@ -22,10 +22,22 @@ BIN_WIDTH = 12  # nats; fifty bins in that frame
 HEADLINE_MODELS = {d: (d, "base") for d in config.DOMAINS} | {"random": config.DOMAINS}
 
 
+def present(scores: pd.DataFrame) -> tuple[list, list]:
+    """The kinds and the models in a table: the series' in its order, then others."""
+
+    def ordered(column: str, series: Sequence[str]) -> list:
+        found = scores[column].unique().tolist()
+        known = [name for name in series if name in found]
+        return known + [name for name in found if name not in series]
+
+    return ordered("domain", config.KINDS), ordered("model", config.MODELS)
+
+
 def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
     """(kind, model) → the measure of its strings, an array of shape (strings,).
 
-    ValueError naming what is unknown, not chosen, missing, or too little to draw.
+    A pair that the table does not hold is left out. ValueError naming what is unknown,
+    not chosen, or found under none of the models (or for none of the kinds) chosen.
     """
     if measure not in submission.MEASURES:
         raise ValueError(f"measure={measure!r}: choose from {[*submission.MEASURES]}.")
@@ -34,10 +46,15 @@ def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
     groups = {}
     for kind, model in product(kinds, models):
         rows = (scores.domain == kind) & (scores.model == model)
-        if rows.sum() < 2:
-            found = f"The table has {rows.sum()} scores of {kind} under {model}"
-            raise ValueError(f"{found}; a histogram needs two or more.")
-        groups[kind, model] = scores.loc[rows, measure].to_numpy()
+        if rows.any():
+            groups[kind, model] = scores.loc[rows, measure].to_numpy()
+    kinds_held, models_held = (
+        {kind for kind, _ in groups},
+        {model for _, model in groups},
+    )
+    for kind, model in product(kinds, models):
+        if kind not in kinds_held or model not in models_held:
+            raise ValueError(f"The table has 0 scores of {kind} under {model}.")
     return groups
 
 
@@ -52,18 +69,34 @@ def number(value: float, measure: str = "log_likelihood") -> str:
     return f"{value:.{digits}f}".replace("-", "−")
 
 
+def measure_name(scores: pd.DataFrame, measure: str) -> str:
+    """What an axis says: the measure, of strings of which length, and its unit."""
+    name, unit = submission.MEASURES[measure]
+    if measure == "log_likelihood" and scores.n_chars.nunique() == 1:
+        name += f" of {scores.n_chars.iloc[0]} characters"
+    return f"{name} ({unit})"
+
+
 def extent(scores: pd.DataFrame, measure: str) -> tuple[float, float]:
-    """The x-range all pictures of a measure share: for nats the original's frame."""
-    if measure == "log_likelihood":
-        return FRAME
+    """The x-range all pictures of a measure share.
+
+    For nats the original's frame, farther to the left where the table's strings are.
+    """
     low, high = scores[measure].min(), scores[measure].max()
+    if measure == "log_likelihood":
+        return min(FRAME[0], 100.0 * math.floor(low / 100)), FRAME[1]
     return round(low - 0.15, 1), round(high + 0.15, 1)
 
 
 def summary(scores: pd.DataFrame) -> pd.DataFrame:
-    """The mean of each measure (a column, in its unit) by kind of text and model."""
+    """The mean of each measure (a column, in its unit) by kind of text and model.
+
+    Whatever kinds and models the table holds: the series' first, then a reader's own.
+    """
     table = scores.groupby(["domain", "model"])[list(submission.MEASURES)].mean()
-    return table.reindex(product(config.KINDS, config.MODELS)).dropna()
+    return table.loc[
+        [pair for pair in product(*present(scores)) if pair in table.index]
+    ]
 
 
 def accepted(
@@ -77,15 +110,17 @@ def accepted(
     """How many strings of each kind are likelier than a threshold, under each model.
 
     threshold: in the measure's unit; "likelier" is above it, or for bits per byte below
-    it. Returns a row for each model and kind, with the columns `likelier` and `not
-    likelier` (strings) and `share` (of the kind's strings that are likelier, 0 to 1).
-    ValueError as `histogram`, and for NaN, which nothing is above or below.
+    it. Returns a row for each model and kind in the table, with the columns `likelier`
+    and `not likelier` (strings) and `share` (of the kind's strings that are likelier, 0
+    to 1). ValueError as `histogram`, and for NaN, which nothing is above or below.
     """
     if threshold != threshold:
         raise ValueError("threshold is NaN: choose a number.")
     groups = select(submission.add_rates(scores), kinds, models, measure)
     rows = {}
     for model, kind in product(models, kinds):
+        if (kind, model) not in groups:
+            continue
         above = likelier(groups[kind, model], measure) > likelier(threshold, measure)
         rows[model, kind] = above.sum(), (~above).sum(), above.mean()
     index = pd.MultiIndex.from_tuples(rows, names=["model", "domain"])
@@ -114,7 +149,9 @@ def auroc(values: np.ndarray, others: np.ndarray) -> float:
 def told(scores: pd.DataFrame, kind: str) -> tuple[str, str]:
     """What a headline picture says, as its title and as a sentence."""
     scores = submission.add_rates(scores)
-    values = select(scores, config.KINDS, config.MODELS, "log_likelihood")
+    values = {}
+    for pair in product(config.KINDS, config.MODELS):  # none may be missing
+        values |= select(scores, pair[:1], pair[1:], "log_likelihood")
     others = [other for other in config.KINDS if other != kind]
     models = HEADLINE_MODELS[kind]
     first, second = (number(values[kind, model].mean()) for model in models)

@@ -158,7 +158,7 @@ def test_text_shown_as_html_stays_text(corpus, page, tmp_path, monkeypatch, faul
     scores = submission.read_scores(ROOT / "submission" / "likelihoods.csv")
     written = explorer.write_html(scores, f"abstracts: {NAME} {SCRIPT}")
     page.goto(written.as_uri())
-    page.locator("#figure svg").wait_for()
+    page.locator("figure svg").wait_for()
     assert page.evaluate("window.planted") is None and NAME in page.inner_text("body")
     assert html.escape(NAME) in written.read_text(encoding="utf-8")
     what = "scripts in a corpus, its file's name and a model's tokens, in Chromium"

@@ -32,11 +32,11 @@ def make_home() -> Path:
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     no_caches = shutil.ignore_patterns("__pycache__")
     shutil.copytree(HERE / "helpers", home / "helpers", ignore=no_caches)
-    # For notebook 08, should it run first.
-    there = home / "runs" / "smoke" / "submission"
-    there.mkdir(parents=True)
-    for name in ("likelihoods.csv", "manifest.json"):
-        shutil.copy(HERE / "submission" / name, there)
+    # For notebook 08, should it run first, and for exercises 6 and 7.
+    for there in (home / "runs" / "smoke" / "submission", home / "submission"):
+        there.mkdir(parents=True)
+        for name in ("likelihoods.csv", "manifest.json"):
+            shutil.copy(HERE / "submission" / name, there)
     return home
 
 

@@ -1188,7 +1188,7 @@ def test_a_function_that_never_returns_is_stopped_and_told_so():
 
     started = time.time()
     outcome = checks.auroc.look(waits)
-    assert time.time() - started < 20
+    assert time.time() - started < 30
     assert outcome.mistake == "it does not come to an end"
 
 

@@ -161,11 +161,11 @@ class Uneven:
 
 
 def _texts(function, *args):
-    return [[int(i) for i in function(*args, seed)] for seed in range(1000)]
+    return [[int(i) for i in function(*args, seed)] for seed in range(600)]
 
 
 def _shares(function, *args):
-    """Over 1,000 seeds: shares of tokens 0, 1, 2; of texts that repeat one at once; of
+    """Over 600 seeds: shares of tokens 0, 1, 2; of texts that repeat one at once; of
     texts whose second token is the next seed's first.
     """
     texts = _texts(function, *args)
@@ -211,7 +211,7 @@ write.example(
     *(Uneven(0.5, 0.3, 0.2), [0], 0.5, 9, 2),
     expected=[*halved, repeated, repeated],
     measure=_shares,
-    rtol=0.1,
+    rtol=0.12,
 )
 write.example(
     "the mean length, if six tokens in a hundred are the end",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from helpers.checks.answers import agree, same
 
 PASSED, FAILED, UNCHECKED = STATUSES = "passed", "failed", "not checked"
-SECONDS = 5  # that a function may take on one example
+SECONDS = 10  # that a function may take on one example
 
 
 class Endless(BaseException):

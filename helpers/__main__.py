@@ -143,7 +143,7 @@ def series(refresh: bool) -> None:
     found = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(config.ROOT), found])
     started = time.time()
-    config.hand_over()
+    config.keep_auto()
     config.describe()
     report = run(sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), refresh)
     minutes = round((time.time() - started) / 60, 1)

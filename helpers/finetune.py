@@ -145,6 +145,7 @@ def adapt(domain: str) -> pd.DataFrame:
 def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     """Train, write the model to `folder`, and return the history."""
     started = time.time()
+    config.keep_auto()  # for whoever opens another notebook with these models
     checkpoints = config.runs() / "checkpoints" / domain
     with processes.main_process_first():  # the others find what the first has done
         resume = training.last_checkpoint(checkpoints, wanted)
@@ -179,7 +180,6 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
             facts = {
                 "settings": wanted,
                 "base": config.base().record(),
-                "corpus": data.provenance(domain).get("choice"),
                 "data": data.provenance(domain)["source"],
                 "steps": steps,
                 "seconds": round(time.time() - started),

@@ -34,7 +34,6 @@ class Profile:
     neurips: str = "auto"  # what AR_NEURIPS means when it is not set
     block: int = 256  # tokens per training block: a speech, an abstract's argument
     batch: int = 2  # blocks per optimiser step: few, so that there are many small steps
-    micro_batch: int = 2  # of those, how many at once: fewer take less memory
     train_tokens: int = 92_160  # seen in training; 0 means one pass over all of them
     learning_rate: float = 1e-4  # between pretraining's highest and its last
     held_out_bytes: int = 40_000  # of each test split, scored for bits per byte
@@ -49,7 +48,6 @@ PROFILES = {
         neurips="packaged",
         block=64,
         batch=4,
-        micro_batch=4,
         train_tokens=5_120,
         learning_rate=3e-3,
         held_out_bytes=4_000,
@@ -61,7 +59,6 @@ PROFILES = {
         "full",
         block=512,
         batch=16,
-        micro_batch=16,
         train_tokens=0,
         held_out_bytes=200_000,
     ),

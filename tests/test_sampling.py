@@ -174,14 +174,6 @@ def test_log_probabilities_are_the_models_own(lm, horizon):
     assert np.allclose(sample.token_log_probs, chosen, atol=1e-4)
 
 
-def test_what_was_drawn_from_is_the_reshaped_distribution(lm):
-    how = {"temperature": 0.7, "top_k": 50, "top_p": 0.9}
-    sample = sampling.sample(lm, ["To be"], max_new_tokens=15, **how)[0]
-    shaped = sampling.reshape(own_log_probs(lm, "To be", sample), **how)
-    chosen = shaped.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
-    assert np.allclose(sample.sampling_log_probs, chosen, atol=1e-4)
-
-
 def exact(model, temperature, top_k, top_p, horizon, length=3):
     """{token ids: probability} of the first `length` tokens, by enumeration.
 
@@ -246,7 +238,6 @@ def test_samples_match_the_enumerated_distribution(
         top_p=top_p,
         temperature_horizon=horizon,
         seed=5,
-        progress=False,
     )
     counts = dict.fromkeys(expected, 0)
     for sample in drawn:
@@ -275,7 +266,7 @@ def test_horizon_two_differs_from_one_except_at_temperature_one(small):
         ({"prompts": []}, "empty"),
         ({"temperature": -1}, "not 0, or from"),
         ({"temperature": float("nan")}, "not 0, or from"),
-        ({"prompts": "HAMLET"}, r"\['HAMLET'\]"),
+        ({"prompts": "HAMLET"}, "prompts is str; give a list"),
         ({"top_p": 0}, r"outside \(0, 1\]"),
         ({"top_p": 1.5}, r"outside \(0, 1\]"),
         ({"n": 0}, "at least 1"),

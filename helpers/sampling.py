@@ -26,6 +26,7 @@ class Sample:
     text: str = ""
     token_ids: list[int] = field(default_factory=list)
     token_log_probs: list[float] = field(default_factory=list)  # under the model
+    sampling_log_probs: list[float] = field(default_factory=list)  # as drawn from
 
     def __str__(self) -> str:
         return submission.wrapped(self.prompt + self.text)
@@ -117,8 +118,8 @@ def sample(
     batch = kind(lm.model, begun, padding=lm.bos_id)
     ends = lm.end_ids
     going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
-    bar = tqdm(range(max_new_tokens), f"sampling from {lm.name}", leave=False, delay=2)
-    for step in bar:
+    steps, title = range(max_new_tokens), f"sampling from {lm.name}"
+    for step in tqdm(steps, title, leave=False, delay=2):
         own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
         if own.isnan().any():
             raise FloatingPointError(f"{lm.name} gives NaN for a probability.")
@@ -127,7 +128,7 @@ def sample(
         else:
             shaped = reshape(batch.logits, temperature, top_k, top_p)
         token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-        rows = _append(samples, going, token, own, ends)
+        rows = _append(samples, going, token, own, shaped, ends)
         going = [going[row] for row in rows]  # those that have not ended
         if not going or step == max_new_tokens - 1:
             break
@@ -169,15 +170,16 @@ def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tens
     return torch.searchsorted(cumulative, passed, right=True)[:, 0]
 
 
-def _append(samples, going, token, own, ends: set[int]) -> list[int]:
+def _append(samples, going, token, own, shaped, ends: set[int]) -> list[int]:
     """Add each row's token to its sample; give the rows that have not ended."""
-    log_ps = own.gather(1, token[:, None])[:, 0]  # (rows,)
+    log_ps = [p.gather(1, token[:, None])[:, 0].tolist() for p in (own, shaped)]
     rows = []
-    for row, (drawn, log_p) in enumerate(zip(token.tolist(), log_ps.tolist())):
+    for row, (drawn, under, shape) in enumerate(zip(token.tolist(), *log_ps)):
         if drawn not in ends:
             grown = samples[going[row]]
             grown.token_ids.append(drawn)
-            grown.token_log_probs.append(log_p)
+            grown.token_log_probs.append(under)
+            grown.sampling_log_probs.append(shape)
             rows.append(row)
     return rows
 

@@ -174,6 +174,14 @@ def test_log_probabilities_are_the_models_own(lm, horizon):
     assert np.allclose(sample.token_log_probs, chosen, atol=1e-4)
 
 
+def test_what_was_drawn_from_is_the_reshaped_distribution(lm):
+    how = {"temperature": 0.7, "top_k": 50, "top_p": 0.9}
+    sample = sampling.sample(lm, ["To be"], max_new_tokens=15, **how)[0]
+    shaped = sampling.reshape(own_log_probs(lm, "To be", sample), **how)
+    chosen = shaped.gather(1, torch.tensor(sample.token_ids)[:, None])[:, 0]
+    assert np.allclose(sample.sampling_log_probs, chosen, atol=1e-4)
+
+
 def exact(model, temperature, top_k, top_p, horizon, length=3):
     """{token ids: probability} of the first `length` tokens, by enumeration.
 

@@ -50,8 +50,9 @@ bench: .venv/ready  ## this project beside its peers, ratios from one run
 lab: .venv/ready    ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks
 
-refresh: .venv/ready ## run the committed notebooks in place (for maintainers)
-	@$(PY) -m helpers --refresh
+refresh: .venv/ready ## run the series and put its outputs into notebooks/ (for maintainers)
+	@$(PY) -m helpers
+	@$(PY) tests/refresh.py
 
 exercises: .venv/test ## the blank exercises, from notebooks/exercises/solutions/ (for maintainers)
 	@$(PY) -m nbconvert --log-level=ERROR --to notebook --output-dir notebooks/exercises \

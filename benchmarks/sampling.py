@@ -54,7 +54,6 @@ def ours(lm, prompts, tokens, horizon=1) -> int:
         temperature=TEMPERATURE,
         top_k=TOP_K,
         temperature_horizon=horizon,
-        progress=False,
     )
     return sum(len(sample.token_ids) for sample in drawn)
 

@@ -1,7 +1,6 @@
 """Run the series: python -m helpers executes the notebooks and fills submission/.
 
-Executed copies go to runs/<profile>/notebooks/. With --refresh the committed notebooks
-are executed in place, for maintainers, and cleaned of what only a live reader needs.
+Executed copies go to runs/<profile>/notebooks/.
 """
 
 from __future__ import annotations
@@ -33,30 +32,28 @@ NOTEBOOKS = config.ROOT / "notebooks"
 RESTORE = "restore it, as by `git checkout notebooks`."
 BUSY = "Another run is at work in this folder: wait until it ends, or stop it."
 BAR = "{desc} |{bar:30}| cell {n} of {total}  {elapsed}"
-WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 class Stopped(RuntimeError):
     """A notebook that did not come to its end; in one line, why."""
 
 
-def run(paths: list[Path], refresh: bool) -> dict:
+def run(paths: list[Path]) -> dict:
     """Execute notebooks in order under one bar of their code cells; what each took.
 
     Stopped by the first cell that fails; what was executed is kept.
     """
     notebooks = {path: read(path) for path in paths}
-    total, report = sum(len(code_cells(nb)) for nb in notebooks.values()), {}
+    cells = [cell for notebook in notebooks.values() for cell in notebook.cells]
+    total, report = sum(cell.cell_type == "code" for cell in cells), {}
     with tqdm(total=total, bar_format=BAR, file=sys.stdout, mininterval=1) as bar:
         for path, notebook in notebooks.items():
             bar.set_description_str(f"{path.stem:<26}")
-            copy = config.runs() / "notebooks" / path.name
-            target = copy  # a committed notebook stays as it was if a cell fails
             try:
                 report[path.stem] = execute(path.stem, notebook, bar)
-                target = path if refresh else copy
             finally:
-                files.write_text(target, nbformat.writes(notebook) + "\n")
+                copy = config.runs() / "notebooks" / path.name
+                files.write_text(copy, nbformat.writes(notebook) + "\n")
     return report
 
 
@@ -70,10 +67,9 @@ def read(path: Path):
 
 
 def execute(name: str, notebook, bar: tqdm) -> dict:
-    """Execute one notebook in place, and leave what a reader of the page needs.
+    """Execute one notebook in place; its seconds and its peak memory.
 
-    Returns its seconds and its peak memory. Stopped if a cell fails, or the kernel ends
-    or does not start.
+    Stopped if a cell fails, or the kernel ends or does not start.
     """
     client = NotebookClient(
         notebook,
@@ -100,10 +96,6 @@ def execute(name: str, notebook, bar: tqdm) -> dict:
             said = aside.read()  # by the kernel, and belonging to no cell
             error.add_note(said)
             raise Stopped(f"{name}{why(error, number, said)}") from error
-        finally:
-            notebook.metadata.language_info = {"name": "python"}
-            for cell in code_cells(notebook):
-                cell.outputs = [output for output in cell.outputs if shows(output)]
     return {"seconds": round(time.time() - started, 1), "peak_memory_gb": memory}
 
 
@@ -118,10 +110,6 @@ def why(error: Exception, number: int, said: str) -> str:
     return f": no kernel starts ({told}): `pip install ipykernel`."
 
 
-def code_cells(notebook) -> list:
-    return [cell for cell in notebook.cells if cell.cell_type == "code"]
-
-
 def peak_memory(pid: int) -> float:
     """The most memory a process has used so far, in GB (on Linux; 0 elsewhere)."""
     status = Path(f"/proc/{pid}/status")
@@ -129,23 +117,14 @@ def peak_memory(pid: int) -> float:
     return round(int(found[1]) / 1e6, 2) if found else 0.0
 
 
-def shows(output) -> bool:
-    """Whether an output is there for a reader of the finished page."""
-    output.get("metadata", {}).clear()
-    data = output.get("data", {})
-    if data.get("image/png"):
-        data.pop(WIDGET, None)  # a widget that brings a picture of itself
-    return "data" not in output or (WIDGET not in data and any(data.values()))
-
-
-def series(refresh: bool) -> None:
+def series() -> None:
     """Run all notebooks and complete the manifest."""
     found = os.environ.get("PYTHONPATH", "")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(config.ROOT), found])
     started = time.time()
-    config.hand_over()
+    config.keep_auto()
     config.describe()
-    report = run(sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")), refresh)
+    report = run(sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb")))
     minutes = round((time.time() - started) / 60, 1)
     submission.update_json(
         "manifest.json",
@@ -161,13 +140,11 @@ def series(refresh: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m helpers", description=__doc__)
-    parser.add_argument("--refresh", action="store_true")
-    refresh = parser.parse_args().refresh
+    argparse.ArgumentParser(prog="python -m helpers", description=__doc__).parse_args()
     # What asyncio and nbclient log of an error stands in its traceback.
     logging.disable()
     with files.lock(config.ROOT / "runs" / ".run.lock", BUSY, wait=False):
-        series(refresh)
+        series()
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
-from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from helpers.engine import files
@@ -20,26 +18,20 @@ ROOT = Path(__file__).resolve().parents[1]  # where relative paths start
 GPT2 = "openai-community/gpt2"
 NEURIPS_HUB = "NeurIPSConference/NeurIPS2024-papers"
 VARIABLES = {"model": "AR_BASE", "dataset": "AR_NEURIPS"}  # what chooses each
-REMEDY = "try again later, or set {0}=packaged, or {0}=PATH (a file or folder here)."
 # Words that mean this, whatever folder of that name lies here: a repository of the hub,
 HUB_WORDS = {
-    "model": {"auto": GPT2, "gpt2": GPT2},
-    "dataset": {"auto": NEURIPS_HUB},
+    ("model", "auto"): GPT2,
+    ("model", "gpt2"): GPT2,
+    ("dataset", "auto"): NEURIPS_HUB,
 }
 # or what needs no hub, with its name in print. The packaged model has been tuned for
 # chat and rounded.
 LABELS = {
-    "model": {
-        "packaged": "SmolLM2-135M-Instruct (4-bit)",
-        "tiny": "tiny untrained GPT-2",
-    },
-    "dataset": {
-        "packaged": "packaged collection",
-        "paperlists": "NeurIPS 2012–2018 (paperlists)",
-    },
+    ("model", "packaged"): "SmolLM2-135M-Instruct (4-bit)",
+    ("model", "tiny"): "tiny untrained GPT-2",
+    ("dataset", "packaged"): "packaged collection",
+    ("dataset", "paperlists"): "NeurIPS 2012–2018 (paperlists)",
 }
-HUB_ID = re.compile(r"(\w[\w.-]*/)?\w[\w.-]{0,95}(@[\w.-]+)?", re.ASCII)
-CORPUS_FILES = (".csv", ".jsonl", ".parquet", ".txt")
 # A repository can change under its name; a commit cannot. Where none is pinned, the
 # hub's newest is looked up once, used as long as the cache holds it, and recorded.
 REVISIONS = {
@@ -61,7 +53,7 @@ class Choice:
     @property
     def label(self) -> str:
         """A name fit for print: never a whole path, never GPT-2's for another model."""
-        return LABELS[self.kind].get(self.used, _short(self.used))
+        return LABELS.get((self.kind, self.used), _short(self.used))
 
     def fetch(self) -> Path:
         """Its file or folder, downloaded whole if it is not here yet.
@@ -73,14 +65,9 @@ class Choice:
 
         if os.path.isabs(self.used):
             return Path(self.used)
-        try:
-            if self.used == "paperlists":
-                kept = ROOT / "runs" / "paperlists.parquet"
-                return paperlists.fetch(self.revision, kept)
-            return hub.fetch(self.used, self.kind, self.revision)
-        except hub.HubError as error:
-            remedy = REMEDY.format(VARIABLES[self.kind])
-            raise hub.HubError(f"{error}: {remedy}") from None
+        if self.used == "paperlists":
+            return paperlists.fetch(self.revision, ROOT / "runs" / "paperlists.parquet")
+        return hub.fetch(self.used, self.kind, self.revision)
 
     def content(self) -> str:
         """What tells apart two contents of one name: a commit, or a digest of files."""
@@ -124,55 +111,30 @@ def local_path(value: str) -> Path | None:
 
 
 @functools.cache  # so the hub is asked once, and a process keeps to its answer
-def choose(kind: str, asked: str, models: Path) -> Choice:
+def choose(kind: str, asked: str) -> Choice:
     """The "model" or "dataset" that `asked` means: a word, a path, or a hub id.
 
-    A path has a separator, or ends like a corpus file; a hub id may end in @commit.
-    "auto" is what it was for the fine-tuned models in the folder `models`; else what
-    the hub gives; else the packaged stand-in. FileNotFoundError for a path that does
-    not exist; hub.HubError for a model or dataset that was named and not found.
+    What lies here comes before a repository of that name; a hub id may end in @commit.
+    "auto" is what the hub gives, else the packaged stand-in. hub.HubError for what was
+    named, is not here, and was not found on the hub.
     """
     from helpers.engine import hub  # here, as above
 
-    if asked == "auto" and (before := _auto_before(kind, models)):
-        return before
-    if asked in LABELS[kind]:
+    if (kind, asked) in LABELS:
         return Choice(asked, asked, REVISIONS.get(asked), kind=kind)
-    repo, _, commit = HUB_WORDS[kind].get(asked, asked).partition("@")
-    if asked not in HUB_WORDS[kind] and (path := _path(kind, asked)):
+    word = HUB_WORDS.get((kind, asked))
+    if not word and (path := local_path(asked)):
         return Choice(asked, str(path), kind=kind)
+    repo, _, commit = (word or asked).partition("@")
     try:
         found = hub.newest(repo, kind, commit or REVISIONS.get(repo))
         return Choice(asked, repo, found, kind=kind)
     except hub.HubError as error:
-        if asked != "auto":
-            here = f" For what lies here, write ./{asked}." if local_path(asked) else ""
-            remedy = REMEDY.format(VARIABLES[kind])
-            raise hub.HubError(f"{error}: {remedy}{here}") from None
-        again = f"to look again, delete runs/{models.parent.name}/models"
-        note = f"{error}: {LABELS[kind]['packaged']} stands in ({again})."
-        return Choice(asked, "packaged", None, note, kind)
-
-
-def _path(kind: str, asked: str) -> Path | None:
-    """The file or folder that is meant; None if a hub id is."""
-    path = local_path(asked)
-    hub_id = HUB_ID.fullmatch(asked) and not asked.lower().endswith(CORPUS_FILES)
-    if hub_id and (path is None or "/" not in asked):
-        return None
-    if path is None:
-        start = "(paths are relative to the project's folder)"
-        raise FileNotFoundError(f"{asked!r:.80}: no such file or folder {start}.")
-    return path
-
-
-def _auto_before(kind: str, models: Path) -> Choice | None:
-    """What auto chose for the fine-tuned models that are here, as they recorded it."""
-    key = "base" if kind == "model" else "corpus"
-    for path in sorted(models.glob("*/facts.json")):
-        with suppress(KeyError, TypeError):  # an older model's facts
-            record = files.read_json(path)[key]
-            old = Choice(**{f.name: record[f.name] for f in fields(Choice)})
-            if old.asked == "auto":
-                return old
-    return None
+        if asked == "auto":
+            again = f"to look again, delete auto-{kind}.json under runs/"
+            stand_in = f"{LABELS[kind, 'packaged']} stands in ({again})."
+            return Choice(asked, "packaged", None, f"{error.why}: {stand_in}", kind)
+        if not word:
+            here = f"no file or folder {asked!r:.80} is here"
+            raise hub.HubError(f"{here}, and {error.why}") from None
+        raise

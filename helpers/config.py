@@ -3,8 +3,7 @@
 Three variables choose, and nothing else is read from the environment here:
 AR_PROFILE (smoke, classroom, full), AR_BASE (the base model), AR_NEURIPS (the
 abstracts). Where they say nothing, the file settings.toml in the project's folder
-does. Changed in a live kernel, both count from the next call on. A run hands what it
-chose to its kernels in AR_RUN.
+does. Changed in a live kernel, both count from the next call on.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import tomllib
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -36,7 +34,6 @@ class Profile:
     neurips: str = "auto"  # what AR_NEURIPS means when it is not set
     block: int = 256  # tokens per training block: a speech, an abstract's argument
     batch: int = 2  # blocks per optimiser step: few, so that there are many small steps
-    micro_batch: int = 2  # of those, how many at once: fewer take less memory
     train_tokens: int = 92_160  # seen in training; 0 means one pass over all of them
     learning_rate: float = 1e-4  # between pretraining's highest and its last
     held_out_bytes: int = 40_000  # of each test split, scored for bits per byte
@@ -51,7 +48,6 @@ PROFILES = {
         neurips="packaged",
         block=64,
         batch=4,
-        micro_batch=4,
         train_tokens=5_120,
         learning_rate=3e-3,
         held_out_bytes=4_000,
@@ -63,7 +59,6 @@ PROFILES = {
         "full",
         block=512,
         batch=16,
-        micro_batch=16,
         train_tokens=0,
         held_out_bytes=200_000,
     ),
@@ -121,8 +116,7 @@ def base() -> Choice:
     """The base model, from AR_BASE: auto, gpt2, packaged, tiny, a hub id or a folder.
 
     Where it is not set, from settings.toml, else from the profile. Nothing is
-    downloaded yet. FileNotFoundError for a path that does not exist; hub.HubError for a
-    model that was named and not found.
+    downloaded yet. hub.HubError for a model that was named and not found.
     """
     return choose("model", choices.named("model") or profile().base)
 
@@ -131,8 +125,7 @@ def neurips() -> Choice:
     """The abstracts: auto, packaged, paperlists, a hub id, or a file (see README).
 
     From AR_NEURIPS, else settings.toml, else the profile. Nothing is downloaded yet.
-    FileNotFoundError for a path that does not exist; hub.HubError for a dataset that
-    was named and not found.
+    hub.HubError for what was named and not found.
     """
     return choose("dataset", choices.named("dataset") or profile().neurips)
 
@@ -140,19 +133,24 @@ def neurips() -> Choice:
 def choose(kind: str, asked: str) -> Choice:
     """What `asked` means for a "model" or "dataset": see `choices.choose`.
 
-    Within a run, it is what the run handed over, if that was asked for then, too.
+    "auto" is what `keep_auto` kept, if it was called before.
     """
-    with suppress(KeyError, TypeError, ValueError):  # none, or another program's
-        handed = Choice(**json.loads(os.environ["AR_RUN"])[kind])
-        if handed.asked == asked:
-            return handed
-    return choices.choose(kind, asked, runs() / "models")
+    kept = files.read_json(_kept(kind)) if asked == "auto" else None
+    return Choice(**kept) if kept else choices.choose(kind, asked)
 
 
-def hand_over() -> None:
-    """Fix both choices for this process and for those that it starts from now on."""
-    chosen = {"model": asdict(base()), "dataset": asdict(neurips())}
-    os.environ["AR_RUN"] = json.dumps(chosen)
+def _kept(kind: str) -> Path:
+    return runs() / f"auto-{kind}.json"
+
+
+def keep_auto() -> None:
+    """Keep what auto means now: a run, or a model made here, has one base and corpus.
+
+    Kept in runs/<profile>/; to choose anew, delete it there.
+    """
+    for choice in (base(), neurips()):
+        if choice.asked == "auto":
+            files.write_text(_kept(choice.kind), json.dumps(asdict(choice)))
 
 
 def versions() -> dict[str, str]:

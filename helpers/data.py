@@ -76,7 +76,7 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
         table, source = corpora.read(choice.fetch()), PAPERLISTS + choice.revision[:7]
     else:
         table, source = _read_hub(choice), f"{choice.used}@{choice.revision}"
-    texts, done = corpora.texts(table, choice.label)
+    texts = corpora.texts(table, choice.label)
     titles = table.get("title") or [text[:60] for text in texts]
     titles = [" ".join(t.split()) if isinstance(t, str) else "" for t in titles]
     docs = pd.DataFrame({"title": titles, "text": texts}, dtype="str")
@@ -88,14 +88,14 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
     )
     docs, left_out = docs[why == ""], Counter(why[why != ""])
 
-    counted = f"{source}{done}: {len(docs)} documents"
+    counted = f"{source}: {len(docs)} documents"
     if left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
         counted += f"; left out: {reasons}"
     if len(docs) < LEAST_DOCUMENTS:
         raise ValueError(f"{counted}; a split needs at least {LEAST_DOCUMENTS}.")
     columns = {"doc_id": [f"{row:04d}" for row in docs.index], **docs.to_dict("list")}
-    facts = {"source": counted if left_out else source + done}
+    facts = {"source": counted if left_out else source}
     return columns, facts | {"choice": choice.record()}
 
 

@@ -37,20 +37,20 @@ PATIENCE = 2  # evaluations without a better validation loss before it stops
 
 
 def training_arguments(
-    folder: Path, steps: int, at_once: int, accumulation: int = 1, **changes
+    folder: Path, steps: int, batch: int, **changes
 ) -> TrainingArguments:
     """The hyperparameters of a run of `steps` optimiser steps, each with its reason.
 
-    at_once: blocks per device in one pass; accumulation: passes per optimiser step;
-    changes: any TrainingArguments, which override those chosen here. The rest are the
-    library's: fused AdamW, gradients clipped at a norm of 1.
+    batch: blocks per optimiser step, in all processes together; changes: any
+    TrainingArguments, which override those chosen here. The rest are the library's:
+    fused AdamW, gradients clipped at a norm of 1.
     """
     chosen = dict(
         output_dir=str(folder),
         max_steps=steps,
-        per_device_train_batch_size=at_once,
-        per_device_eval_batch_size=at_once,
-        gradient_accumulation_steps=accumulation,
+        per_device_train_batch_size=batch,
+        per_device_eval_batch_size=batch,
+        accelerator_config={"split_batches": True},  # among processes: the same steps
         learning_rate=config.profile().learning_rate,
         lr_scheduler_type="cosine",  # down to nothing: the last steps settle
         warmup_steps=max(1, steps // 20),  # Adam's first estimates are poor
@@ -145,6 +145,7 @@ def adapt(domain: str) -> pd.DataFrame:
 def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     """Train, write the model to `folder`, and return the history."""
     started = time.time()
+    config.keep_auto()  # for whoever opens another notebook with these models
     checkpoints = config.runs() / "checkpoints" / domain
     with processes.main_process_first():  # the others find what the first has done
         resume = training.last_checkpoint(checkpoints, wanted)
@@ -153,33 +154,32 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
         train = _blocks(domain, "train", lm, block)
         valid = _blocks(domain, "validation", lm, block)
     valid = valid.select(range(min(len(valid), VALIDATION_TOKENS // block)))
-    at_once, accumulation = _shares(processes.num_processes)
-    step_tokens = config.profile().batch * block
+    batch = config.profile().batch
     tokens = config.profile().train_tokens or len(train) * block
     # At least one step between evaluations.
-    steps = max(EVALUATIONS, tokens // step_tokens)
+    steps = max(EVALUATIONS, tokens // (batch * block))
 
     set_seed(config.SEED)
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
-    progress = training.Progress(title, step_tokens, plots.loss_curve)
+    progress = training.Progress(title, batch * block, plots.loss_curve)
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,
-        args=training_arguments(checkpoints, steps, at_once, accumulation, **fresh),
+        args=training_arguments(checkpoints, steps, batch, **fresh),
         train_dataset=train,
         eval_dataset=valid,
         callbacks=[progress, EarlyStoppingCallback(PATIENCE)],
     )
     trainer.remove_callback(PrinterCallback)
-    with training.enough_disk(checkpoints, lm.model), closing(progress):
+    training.check_disk(checkpoints, lm.model)
+    with closing(progress):
         folders.quietly(trainer.train, resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
         if processes.is_main_process:
             facts = {
                 "settings": wanted,
                 "base": config.base().record(),
-                "corpus": data.provenance(domain).get("choice"),
                 "data": data.provenance(domain)["source"],
                 "steps": steps,
                 "seconds": round(time.time() - started),
@@ -194,18 +194,6 @@ def _blocks(domain: str, split: str, lm: LanguageModel, block: int):
     """A split of a domain as blocks of ids (blocks, block), shuffled."""
     texts = data.splits(domain)[split]["text"]
     return data.packed_blocks(texts, lm.encode, lm.bos_id, block, seed=config.SEED)
-
-
-def _shares(n_processes: int) -> tuple[int, int]:
-    """Blocks per process in one pass, and passes per step. ValueError if uneven."""
-    batch = config.profile().batch
-    at_once = min(config.profile().micro_batch, batch // n_processes)
-    if not at_once or batch % (at_once * n_processes):
-        raise ValueError(
-            f"A batch of {batch} blocks cannot be shared evenly among {n_processes} "
-            f"processes, {at_once} at once: use fewer, or change the profile's batch."
-        )
-    return at_once, batch // (at_once * n_processes)
 
 
 def load_or_train_all() -> dict[str, LanguageModel]:

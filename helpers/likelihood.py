@@ -164,9 +164,14 @@ def score(
         if before:
             count = _reaching(lm, before, both[i], f"given[{i}]")
             values[i] = values[i][max(0, len(values[i]) - count) :]
-    table = _table(values, [len(text.encode("utf-8")) for text in texts])
-    table.insert(0, "n_chars", [len(text) for text in texts])
-    return table
+    return pd.DataFrame(
+        {
+            "n_chars": [len(text) for text in texts],
+            "n_bytes": [len(text.encode("utf-8")) for text in texts],
+            "n_tokens": [len(array) for array in values],
+            "log_likelihood": [float(array[:, 0].sum()) for array in values],
+        }
+    )
 
 
 def _reaching(lm: LanguageModel, before: str, both: str, name: str) -> int:
@@ -175,15 +180,6 @@ def _reaching(lm: LanguageModel, before: str, both: str, name: str) -> int:
     if len(before) not in ends:
         print(f"{name} ends inside a token ({before[-9:]!r}); it counts as the text's.")
     return sum(end > len(before) for end in ends)
-
-
-def _table(values: list[np.ndarray], n_bytes: list[int]) -> pd.DataFrame:
-    """One row per text; values: the arrays of `score_ids`; n_bytes: one per text."""
-    totals = [float(array[:, 0].sum()) for array in values]
-    n_tokens = [len(array) for array in values]
-    return pd.DataFrame(
-        {"n_bytes": n_bytes, "n_tokens": n_tokens, "log_likelihood": totals}
-    )
 
 
 def token_log_probs(

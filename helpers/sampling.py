@@ -77,7 +77,6 @@ def sample(
     top_p: float = 1.0,
     temperature_horizon: int = 1,
     seed: int = config.SEED,
-    progress: bool = True,
 ) -> list[Sample]:
     """`n` continuations of each prompt, drawn in one batch; the first prompt's first.
 
@@ -119,9 +118,8 @@ def sample(
     batch = kind(lm.model, begun, padding=lm.bos_id)
     ends = lm.end_ids
     going = list(range(len(samples)))  # row r of the batch grows samples[going[r]]
-    options = {"leave": False, "delay": 2, "disable": not progress}
-    bar = tqdm(range(max_new_tokens), f"sampling from {lm.name}", **options)
-    for step in bar:
+    steps, title = range(max_new_tokens), f"sampling from {lm.name}"
+    for step in tqdm(steps, title, leave=False, delay=2):
         own = batch.logits.log_softmax(-1)  # (rows, vocabulary)
         if own.isnan().any():
             raise FloatingPointError(f"{lm.name} gives NaN for a probability.")

@@ -98,7 +98,7 @@ def compare(lm) -> str:
 
     for horizon in (1, 2):
         how = {"n": 2, "max_new_tokens": 6, "top_k": 5, "temperature": 0.9}
-        how |= {"temperature_horizon": horizon, "progress": False}
+        how["temperature_horizon"] = horizon
         for one in sampling.sample(lm, ["To be", "A longer beginning"], **how):
             start = [lm.bos_id, *lm.encode([one.prompt])[0]]
             expected = own_log_probs(lm, start + one.token_ids)[len(start) - 1 :]

@@ -137,8 +137,8 @@ def verify() -> list[str]:
 
     os.environ["AR_PROFILE"] = "classroom"
     base, abstracts = config.base(), config.neurips()
-    os.environ |= {"AR_BASE": base.asked, "AR_NEURIPS": abstracts.asked}
-    config.hand_over()  # a path is relative to this folder, not to the copy
+    # What is used, since a path is relative to this folder, not to the copy.
+    os.environ |= {"AR_BASE": base.used, "AR_NEURIPS": abstracts.used}
     texts = {domain: data.provenance(domain) for domain in config.DOMAINS}
     now = {"profile": "classroom", "base": base.record(), "data": texts}
     chosen = reference(made_with(now))

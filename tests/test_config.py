@@ -1,6 +1,5 @@
 """What the environment chooses, and what is said where it was not found."""
 
-import json
 import re
 
 import pytest
@@ -31,14 +30,15 @@ def test_auto_without_a_hub_falls_back_and_says_why(monkeypatch):
     for choice in (config.base(), config.neurips()):
         assert choice.used == "packaged"
         assert "HF_HUB_OFFLINE is set" in choice.note and "\n" not in choice.note
-        assert choice.note.endswith("(to look again, delete runs/classroom/models).")
+        assert choice.note.endswith("under runs/).")
         assert choice.record()["note"] == choice.note
 
 
 @pytest.mark.parametrize("value", ["./none", "/nowhere/model", "abstracts.csv"])
-def test_a_missing_path_is_an_error_not_a_hub_id(monkeypatch, value, fault):
+def test_a_missing_path_is_said(monkeypatch, value, fault):
     monkeypatch.setenv("AR_NEURIPS", value)
-    with pytest.raises(FileNotFoundError, match="no such file") as caught:
+    here = f"^no file or folder '{value}' is here, and"
+    with pytest.raises(hub.HubError, match=here) as caught:
         config.neurips()
     fault(f"AR_NEURIPS={value}, which is not there", caught.value)
 
@@ -229,11 +229,9 @@ def test_a_folder_does_not_change_what_a_word_means(all_known, here, word):
 
 
 @pytest.mark.parametrize(
-    "asked", ["./m", "sub/m", "{}/m", "~/m", "m/", "a b", "t.txt", "T.CSV", "sub/m@c"]
+    "asked", ["./m", "m", "sub/m", "{}/m", "~/m", "m/", "a b", "t.txt", "sub/m@c"]
 )
-def test_what_has_a_separator_or_a_corpus_ending_is_a_path(
-    all_known, here, monkeypatch, asked
-):
+def test_what_lies_here_comes_before_the_hub(all_known, here, monkeypatch, asked):
     monkeypatch.setenv("HOME", str(here))
     asked = asked.format(here)
     path = here / asked.replace("~", ".")
@@ -243,20 +241,12 @@ def test_what_has_a_separator_or_a_corpus_ending_is_a_path(
 
 @pytest.mark.parametrize("asked", ["m", "own/m", "Qwen2.5-0.5B", "m.json"])
 def test_anything_else_is_a_hub_id(all_known, here, asked):
-    (here / asked.partition("/")[0]).mkdir()
     assert config.choose("model", asked).used == asked
 
 
 def test_a_commit_pins_a_hub_id(all_known):
     choice = config.choose("model", "own/m@abc123")
     assert (choice.used, choice.revision) == ("own/m", "abc123")
-
-
-def test_a_folder_of_a_name_the_hub_does_not_know_is_said(here, fault):
-    (here / "mine").mkdir()
-    with pytest.raises(hub.HubError, match=r"write \./mine\.$") as caught:
-        config.choose("model", "mine")
-    fault("AR_BASE=mine, a folder, and unknown to the hub", caught.value)
 
 
 def test_space_around_a_value_does_not_count(monkeypatch):
@@ -268,8 +258,6 @@ NO_PATHS = {
     "of an unknown user": "~nouser/x",
     "a loop of links": "./loop",
     "with a NUL": "./a\0b",
-    "too long": "x" * 5000,
-    "too long, with a separator": "./" + "x" * 5000,
     "a link to nothing": "./dangling",
 }
 
@@ -278,53 +266,7 @@ NO_PATHS = {
 def test_a_path_that_cannot_be_is_one_line(here, what, fault):
     (here / "loop").symlink_to("loop")
     (here / "dangling").symlink_to("nothing")
-    with pytest.raises(FileNotFoundError, match="no such file") as caught:
+    with pytest.raises(hub.HubError, match="^no file or folder") as caught:
         config.choose("model", NO_PATHS[what])
-    assert len(str(caught.value)) <= 300 and "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value)
     fault(f"a base model's path, {what}", caught.value)
-
-
-# ---- auto, where there are fine-tuned models
-
-
-@pytest.fixture
-def made_with(monkeypatch, tmp_path):
-    """A function that leaves a fine-tuned model with the Choices it was made with."""
-    monkeypatch.setattr(config, "runs", lambda: tmp_path / "classroom")
-    monkeypatch.setattr(hub, "newest", lambda *_: "newest")  # the hub is up
-
-    def leave(domain, **facts):
-        path = tmp_path / "classroom" / "models" / domain / "facts.json"
-        path.parent.mkdir(parents=True)
-        path.write_text(json.dumps(facts))
-
-    return leave
-
-
-def test_auto_is_what_the_models_here_were_made_with(made_with):
-    base = config.Choice("auto", "packaged", note="no connection: it stands in.")
-    corpus = config.Choice("auto", config.NEURIPS_HUB, "old", kind="dataset")
-    made_with("neurips", base=base.record(), corpus=corpus.record())
-    assert config.choose("model", "auto") == base
-    assert config.choose("dataset", "auto") == corpus
-
-
-@pytest.mark.parametrize(
-    "facts",
-    [
-        {},
-        {"base": None},
-        {"base": {"asked": "auto"}},
-        {"base": config.Choice("packaged", "packaged").record()},
-    ],
-)
-def test_models_not_made_under_auto_do_not_bind_it(made_with, facts):
-    made_with("neurips", **facts)
-    assert config.choose("model", "auto").used == config.GPT2
-
-
-def test_a_damaged_facts_file_does_not_bind_auto(made_with, tmp_path, capsys):
-    made_with("neurips")
-    (tmp_path / "classroom" / "models" / "neurips" / "facts.json").write_text("")
-    assert config.choose("model", "auto").used == config.GPT2
-    assert "neurips/facts.json is damaged" in capsys.readouterr().out

@@ -193,7 +193,7 @@ def test_a_tokenizer_that_marks_spaces_gives_them_back(spaces_marked):
 @pytest.mark.parametrize(
     "texts, message",
     [
-        ("To be", r"give a list: \['To be'\]"),
+        ("To be", "texts is str; give a list"),
         (None, "texts is NoneType; give a list"),
         (7, "texts is int; give a list"),
         ({"a": "To be"}, "texts is dict; give a list"),
@@ -204,7 +204,7 @@ def test_a_tokenizer_that_marks_spaces_gives_them_back(spaces_marked):
         ([["To be"]], r"texts\[0\] is list"),
         ([float("nan")], r"texts\[0\] is float"),
         (["fine", None], r"texts\[1\] is NoneType"),
-        (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate at character 1"),
+        (["fine", "a\ud800"], r"texts\[1\] has a lone surrogate"),
     ],
 )
 def test_what_is_not_text_is_named(lm, texts, message, fault):

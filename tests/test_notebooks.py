@@ -9,6 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import refresh
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("[0-9]*.ipynb"))
@@ -39,6 +40,19 @@ def test_it_was_run_from_top_to_bottom(path):
     assert counts == list(range(1, len(counts) + 1)), "make refresh"
     # Saved widgets can keep a site from showing the notebook at all.
     assert "widgets" not in nbformat.read(path, as_version=4).metadata
+
+
+def test_refreshing_leaves_what_a_reader_of_the_page_needs():
+    bar, picture = {refresh.WIDGET: {}, "text/plain": "0%"}, {"image/png": "iVBO"}
+    shown = [bar, picture | bar, {"text/plain": ""}, {"text/plain": "1"}]
+    outputs = [nbformat.v4.new_output("display_data", data) for data in shown]
+    cell = nbformat.v4.new_code_cell("1", outputs=outputs)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata.language_info = {"name": "python", "version": "3.11.7"}
+    refresh.clean(notebook)
+    left = [output.data for output in cell.outputs]
+    assert left == [picture | {"text/plain": "0%"}, {"text/plain": "1"}]
+    assert notebook.metadata.language_info == {"name": "python"}
 
 
 @each_notebook

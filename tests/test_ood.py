@@ -187,36 +187,24 @@ def test_the_classifier_is_bayes_rule():
 # ---- what is no sample of numbers
 
 THREE = [1.0, 2.0, 3.0]
-NO_SAMPLES = {
-    "an empty list": ([], r"shape is \(0,\)"),
-    "a NaN": ([1, np.nan], r"at \[1\]: nan is not a finite number"),
-    "an infinity": ([np.inf, 1], r"at \[0\]: inf is not a finite number"),
-    "a None": ([1, 2, None], r"at \[2\]: nan"),
-    "words": (["likely", "not"], "no array of numbers .*likely"),
-    "rows of different lengths": ([[1], [1, 2]], "no array of numbers"),
-    "one number": (5, r"shape is \(\)"),
-    "nothing": (None, r"shape is \(\)"),
-}
+SPOILT_BY = {"a NaN": np.nan, "an infinity": np.inf}
 
 
-@pytest.mark.parametrize("what", NO_SAMPLES)
-@pytest.mark.parametrize("detector", [ood.auroc, ood.strangers_let_in])
-def test_what_is_no_sample_is_named(detector, what, fault):
-    values, message = NO_SAMPLES[what]
-    with pytest.raises(ValueError, match=f"inside.* {message}") as caught:
-        detector(values, THREE)
-    fault(f"{detector.__name__} of {what}", caught.value)
-    with pytest.raises(ValueError, match=f"outside.* {message}"):
-        detector(THREE, values)
+@pytest.mark.parametrize("what", SPOILT_BY)
+def test_what_is_no_number_is_refused(what, fault):
+    spoilt = [1.0, SPOILT_BY[what]]
+    for samples in ((spoilt, THREE), (THREE, spoilt)):
+        with pytest.raises(ValueError, match="NaN|infinity") as caught:
+            ood.strangers_let_in(*samples)
+    fault(f"strangers_let_in of {what}", caught.value)
 
 
-def test_strangers_let_in_are_of_one_sample_and_a_share(fault):
-    with pytest.raises(ValueError, match=r"shape is \(2, 2\)"):
-        ood.strangers_let_in([[1, 2], [3, 4]], THREE)
-    for kept in (0, 1.5, np.nan):
-        with pytest.raises(ValueError, match="above 0 and at most 1") as caught:
-            ood.strangers_let_in(THREE, THREE, kept=kept)
-    fault("strangers_let_in, kept=nan", caught.value)
+def test_the_auroc_of_nan_is_refused_and_an_infinity_has_its_rank(fault):
+    for samples in (([1.0, np.nan], THREE), (THREE, [1.0, np.nan])):
+        with pytest.raises(ValueError, match="contains nan") as caught:
+            ood.auroc(*samples)
+    fault("auroc of a NaN", caught.value)
+    assert ood.auroc([np.inf], THREE) == 1 and ood.auroc([-np.inf], THREE) == 0
 
 
 def test_strangers_let_in_where_scores_tie():
@@ -233,21 +221,8 @@ def test_strangers_let_in_where_scores_tie():
 
 TABLE = scores({("neurips", model): [-1, -2] for model in config.MODELS})
 SPOILT = {
-    "no rows": (TABLE.iloc[:0], "Scores need rows"),
-    "no column `model`": (TABLE.drop(columns="model"), "columns"),
-    "no score of one string": (TABLE.iloc[:-1], "neurips:1.*no score under shakesp"),
-    "a score that is a word": (
-        TABLE.assign(log_likelihood="likely"),
-        "could not convert string to float: 'likely'",
-    ),
-    "one string twice": (
-        pd.concat([TABLE, TABLE.iloc[3:4]]),
-        "neurips:1.*two scores under neurips",
-    ),
-    "no scores of one model": (
-        TABLE[TABLE.model != "shakespeare"],
-        "no score under shakespeare",
-    ),
+    "no score of one string": (TABLE.iloc[:-1], "neurips:1.* has no log_likelihood"),
+    "one string twice": (pd.concat([TABLE, TABLE.iloc[3:4]]), "duplicate entries"),
 }
 
 
@@ -259,28 +234,24 @@ def test_scores_that_do_not_fit_are_named(what, fault):
     fault(f"domain_posterior of a table with {what}", caught.value)
 
 
-@pytest.mark.parametrize(
-    "strings",
-    [STRINGS.iloc[:1], pd.concat([STRINGS, STRINGS]), STRINGS.assign(text=["", None])],
-    ids=["missing", "twice", "empty"],
-)
-def test_a_string_without_one_text_is_named(strings, fault, request):
-    with pytest.raises(ValueError, match="neurips:.* has not one text") as caught:
-        ood.statistics(TABLE, strings, "neurips")
-    fault(f"statistics, a text is {request.node.callspec.id}", caught.value)
+def test_a_string_without_one_text_is_named(fault):
+    with pytest.raises(KeyError, match="neurips:1"):
+        ood.statistics(TABLE, STRINGS.iloc[:1], "neurips")
+    with pytest.raises(ValueError, match="duplicate keys.*neurips:0") as caught:
+        ood.statistics(TABLE, pd.concat([STRINGS, STRINGS]), "neurips")
+    fault("statistics, a text is there twice", caught.value)
 
 
 NO_DENSITY = {
-    "a statistic is the same for all": ([2, 2, 2], THREE, "no spread"),
-    "it differs by rounding alone": ([0.3, 0.1 + 0.2], THREE, "no spread"),
-    "nothing is known": ([], THREE, r"known, a .* \(0,\)"),
-    "nothing is new": (THREE, [], r"new, a .* \(0,\)"),
-    "a new one is NaN": (THREE, [np.nan], r"new, a, at \[0\]: nan"),
+    "nothing is known": ([], THREE, "minimum of 1 is required"),
+    "nothing is new": (THREE, [], "minimum of 1 is required"),
+    "a new one is NaN": (THREE, [np.nan], "contains NaN"),
+    "a known one is NaN": ([1.0, np.nan], THREE, "contains NaN"),
 }
 
 
 @pytest.mark.parametrize("what", NO_DENSITY)
-def test_no_density_without_numbers_that_spread(what, fault):
+def test_no_density_without_numbers(what, fault):
     known, new, message = NO_DENSITY[what]
     with pytest.raises(ValueError, match=message) as caught:
         ood.density_of_states(pd.DataFrame({"a": known}), pd.DataFrame({"a": new}))
@@ -288,18 +259,15 @@ def test_no_density_without_numbers_that_spread(what, fault):
 
 
 def test_a_statistic_that_new_lacks_is_said():
-    for known in (pd.DataFrame({"b": THREE}), pd.DataFrame(index=range(3))):
-        with pytest.raises(ValueError, match="known has no statistics, or some"):
-            ood.density_of_states(known, pd.DataFrame({"a": THREE}))
+    with pytest.raises(KeyError, match="'b'"):
+        ood.density_of_states(pd.DataFrame({"b": THREE}), pd.DataFrame({"a": THREE}))
 
 
 def test_a_worst_case_of_what_cannot_be_compared(fault):
     constant = sets_of({"a": [1] * 5, "b": [1] * 5})
     row = ood.worst_case({"a": constant}, [("a", "b")])
     assert row["auroc"] == row["low"] == row["high"] == 0.5  # all tied
-    with pytest.raises(ValueError, match="no cells"):
-        ood.worst_case({"a": constant}, [])
     spoilt = sets_of({"a": [1] * 5, "b": [1, 1, 1, 1, np.nan]})
-    with pytest.raises(ValueError, match=r"outside, at \[4\]: nan") as caught:
+    with pytest.raises(ValueError, match="contains nan") as caught:
         ood.worst_case({"a": spoilt}, [("a", "b")])
     fault("worst_case of a score that is NaN", caught.value)

@@ -21,6 +21,7 @@ from helpers.engine.files import digest, first_line
 
 TIMEOUT = 4.0  # seconds without one more byte: then the client asks again by itself
 PATIENCE = 18.0  # seconds for one question, however often it is asked again
+REMEDY = "try again later, or choose AR_BASE=packaged and AR_NEURIPS=packaged."
 WORDS = {  # a sign in an error, and what it means; the others speak for themselves
     "OfflineMode": "HF_HUB_OFFLINE is set",
     r"ConnectError\((?!SSL)": "no connection",
@@ -36,7 +37,13 @@ FILES = {
 
 
 class HubError(ConnectionError):
-    """A repository is not in the cache and was not downloaded; one line says why."""
+    """What is not in the cache was not downloaded: `why`, and what to do, in a line."""
+
+    def __init__(self, why: str):
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.why}: {REMEDY}"
 
 
 def newest(repo: str, kind: str, revision: str | None = None) -> str:
@@ -117,7 +124,7 @@ def _check(path: str, file) -> None:
     found = digest(path) if file.lfs else utils.sha.git_hash(Path(path).read_bytes())
     if found != (file.lfs.sha256 if file.lfs else file.blob_id):
         Path(path).resolve().unlink()  # where the cache has links, what it points to
-        raise HubError(f"{file.rfilename} arrived damaged")
+        raise ConnectionError(f"{file.rfilename} arrived damaged")
 
 
 def _impatient(asked: dict):
@@ -132,14 +139,14 @@ def _impatient(asked: dict):
         request.extensions["timeout"].update(connect=TIMEOUT, read=TIMEOUT)
         question = request.method, request.url, request.headers.get("Range")
         if time.monotonic() - asked.setdefault(question, time.monotonic()) > PATIENCE:
-            raise HubError(f"nothing more came for {PATIENCE:.0f} seconds")
+            raise ConnectionError(f"nothing more came for {PATIENCE:.0f} seconds")
 
     def after(response):
         # The client sleeps for as long as it is told to: 300, or "api";r=0;t=300.
         said = response.headers.get("Retry-After") or response.headers.get("ratelimit")
         wait = re.search(r"(^|r=0;t=)(\d+)$", said or "")
         if response.is_error and wait and int(wait[2]) > PATIENCE:
-            raise HubError(f"HTTP {response.status_code}")
+            raise ConnectionError(f"HTTP {response.status_code}")
 
     made = utils._http.default_client_factory()
     made.event_hooks["request"].append(before)

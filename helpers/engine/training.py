@@ -1,7 +1,7 @@
 """What a fine-tuning run needs beside its lesson: progress, and going on after a stop.
 
-Trainer writes a checkpoint file by file. One that was cut off half-way must not be
-loaded, so the last thing written into each is a list of its files.
+Trainer writes a checkpoint file by file, its own state last. One that was cut off
+half-way, and so has none, is not loaded.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import math
 import shutil
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -20,10 +19,9 @@ from IPython import get_ipython
 from IPython.display import display
 from transformers.trainer_callback import ProgressCallback
 
-from helpers.engine.files import read_json, sizes, write_text
+from helpers.engine.files import read_json, write_text
 
 KEPT = 2  # checkpoints at once: if the newest is cut off, there is one before it
-MARK = "whole.json"  # the sizes of a checkpoint's files, and the last that is written
 SPLITS = {"loss": "training", "eval_loss": "validation"}  # as Trainer logs them
 
 
@@ -69,12 +67,6 @@ class Progress(ProgressCallback):
         if self.picture:
             self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
 
-    def on_save(self, args, state, control, **_):
-        args.distributed_state.wait_for_everyone()  # each process writes a file
-        if state.is_world_process_zero:
-            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-            write_text(checkpoint / MARK, json.dumps(sizes(checkpoint)))
-
     def close(self):
         if self.training_bar:  # else an error's words would stand behind it
             self.training_bar.close()
@@ -97,35 +89,23 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
         write_text(made_with, json.dumps(wanted))
     usable = {}
     for checkpoint in folder.glob("checkpoint-*"):
-        listed = read_json(checkpoint / MARK)
-        if not listed or not listed.items() <= sizes(checkpoint).items():
+        state = read_json(checkpoint / "trainer_state.json")  # the last file written
+        if state is None:
             print(f"{checkpoint.name} is not whole and is passed over.")
             shutil.rmtree(checkpoint)
             continue
-        state = read_json(checkpoint / "trainer_state.json")
         callbacks = state["stateful_callbacks"]
         if not callbacks["TrainerControl"]["args"]["should_training_stop"]:
             usable[state["global_step"]] = str(checkpoint)
     return usable[max(usable)] if usable else None
 
 
-@contextmanager
-def enough_disk(folder: Path, model: torch.nn.Module):
-    """OSError that says how much room a run needs: before it, and if the disk fills."""
+def check_disk(folder: Path, model: torch.nn.Module) -> None:
+    """OSError, saying how much room a run needs, if the disk has less."""
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Adam keeps two numbers for each weight; and the model is written at the end.
     need = weights * (3 * (KEPT + 1) + 1)
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    full = OSError(
-        errno.ENOSPC,
-        f"Fine-tuning needs {need / 1e9:.2g} GB under runs/, and the disk has not so "
-        "much left. Make room and run again: it goes on from the last checkpoint.",
-    )
     if shutil.disk_usage(folder).free + there < need:
-        raise full
-    try:
-        yield
-    except Exception as error:  # each library has its own name for a full disk
-        if shutil.disk_usage(folder).free < 3 * weights:  # less than one checkpoint
-            raise full from error
-        raise
+        said = f"Fine-tuning needs {need / 1e9:.2g} GB under runs/: make room for it."
+        raise OSError(errno.ENOSPC, said)

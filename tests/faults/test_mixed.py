@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import regression
 
-from helpers import config, explorer, plots, submission
+from helpers import choices, config, explorer, plots, submission
+from helpers.engine import hub
 
 CHOOSE = "from helpers import config; print([config.base(), config.neurips()])"
 
@@ -31,35 +32,54 @@ def write(folder, name, text):
 
 def chosen(code):
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout
+    piped = {"capture_output": True, "text": True, "check": True}
+    return subprocess.run(command, cwd=config.ROOT, **piped).stdout
 
 
-def test_a_run_keeps_its_choice_when_the_hub_comes_up(monkeypatch, fault):
-    """Two kernels, the hub up only for the second."""
-    hub_is_up = f"from helpers.engine import hub; hub.newest = lambda *_: 'c'; {CHOOSE}"
+@pytest.fixture
+def auto(monkeypatch):
+    """AR_BASE and AR_NEURIPS are auto; what a test kept of them is gone after it."""
     for variable in ("AR_BASE", "AR_NEURIPS"):
         monkeypatch.setenv(variable, "auto")
-    assert chosen(CHOOSE) != chosen(hub_is_up)  # what went wrong without a hand-over
-    monkeypatch.setenv("AR_RUN", "")  # so that it is put back after the test
-    config.hand_over()
+    choices.choose.cache_clear()
+    yield
+    for path in config.runs().glob("auto-*.json"):
+        path.unlink()
+    choices.choose.cache_clear()
+
+
+def test_a_run_keeps_its_choice_when_the_hub_comes_up(auto, fault):
+    """Two kernels, the hub up only for the second."""
+    hub_is_up = f"from helpers.engine import hub; hub.newest = lambda *_: 'c'; {CHOOSE}"
+    assert chosen(CHOOSE) != chosen(hub_is_up)  # what went wrong where none was kept
+    config.keep_auto()
     first, second = chosen(CHOOSE), chosen(hub_is_up)
     assert first == second and "'packaged'" in first
     fault("the hub is down for one notebook, up for the next", "the same choice")
 
 
-def test_a_variable_changed_in_a_kernel_of_a_run_counts(monkeypatch):
-    monkeypatch.setenv("AR_RUN", "")
-    monkeypatch.setenv("AR_BASE", "auto")
-    config.hand_over()
+def test_a_variable_changed_in_a_kernel_of_a_run_counts(auto, monkeypatch):
+    config.keep_auto()
     monkeypatch.setenv("AR_BASE", "tiny")
     assert config.base().used == "tiny"
 
 
-@pytest.mark.parametrize("value", ["3", "[]", "{}", "{", '{"model": {"asked": 1}}'])
-def test_an_ar_run_of_another_program_is_passed_over(monkeypatch, value):
-    monkeypatch.setenv("AR_RUN", value)
-    assert config.base() == config.choose("model", "tiny")
+def test_what_was_named_is_not_kept_for_auto(auto, monkeypatch):
+    monkeypatch.setenv("AR_BASE", "tiny")
+    monkeypatch.setattr(hub, "newest", lambda *_: "c")  # the hub is up
+    config.keep_auto()
+    monkeypatch.setenv("AR_BASE", "auto")
+    assert config.base().used == config.GPT2
+
+
+def test_a_choice_kept_in_a_damaged_file_is_made_anew(auto, capsys, fault):
+    config.keep_auto()
+    kept = config.runs() / "auto-model.json"
+    kept.write_text(kept.read_text()[:20])
+    assert config.base().used == "packaged"
+    said = capsys.readouterr().out
+    assert "auto-model.json is damaged and is passed over" in said
+    fault("runs/<profile>/auto-model.json, cut off", said)
 
 
 # ---- what does not belong together

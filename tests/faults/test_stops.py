@@ -235,7 +235,7 @@ def test_a_signal_while_it_learns(project, fault):
     module.write_text(slowly, encoding="utf-8")
     running = project.start("helpers.finetune", "neurips")
     checkpoints = project.folder / "runs" / "smoke" / "checkpoints" / "neurips"
-    wait_until((checkpoints / "checkpoint-5" / "whole.json").exists)
+    wait_until((checkpoints / "checkpoint-5" / "trainer_state.json").exists)
     running.send_signal(signal.SIGINT)
     assert running.wait(60) == 130
     said = project.said()  # of the bar, each state is a line

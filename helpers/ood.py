@@ -90,8 +90,10 @@ def statistics(scores: pd.DataFrame, strings: pd.DataFrame, model: str) -> pd.Da
     """
     table = wide(scores)
     tokens = wide(scores, "n_tokens")[model]
-    by_string = strings.set_index(["domain", "text_id"], verify_integrity=True)
-    texts = by_string.text.loc[table.index]
+    by_string = strings.set_index(["domain", "text_id"]).text
+    for key in by_string.index[by_string.index.duplicated()]:
+        raise ValueError(f"The string {key} has two texts.")
+    texts = by_string.loc[table.index]
     raw, base = table[model], table["base"]
     return pd.DataFrame(
         {

@@ -91,8 +91,9 @@ def statistics(scores: pd.DataFrame, strings: pd.DataFrame, model: str) -> pd.Da
     table = wide(scores)
     tokens = wide(scores, "n_tokens")[model]
     by_string = strings.set_index(["domain", "text_id"]).text
-    for key in by_string.index[by_string.index.duplicated()]:
-        raise ValueError(f"The string {key} has two texts.")
+    twice = by_string.index[by_string.index.duplicated()]
+    if len(twice):
+        raise ValueError(f"The string {twice[0]} has two texts.")
     texts = by_string.loc[table.index]
     raw, base = table[model], table["base"]
     return pd.DataFrame(

@@ -25,6 +25,8 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from answers import decisions, language  # noqa: F401
+from answers.collected import STRANGERS, Answers
 from sklearn.metrics import roc_auc_score
 from torch.nn.utils.rnn import pad_sequence
 
@@ -34,15 +36,8 @@ from helpers.checks.task import Task
 
 EXERCISES = Path(__file__).resolve().parents[1] / "notebooks" / "exercises"
 SOLVED = sorted((EXERCISES / "solutions").glob("*.ipynb"))
-RIGHT, WRONG = [], []  # (task, function), (task, name of the mistake, function)
-
-
-def right(task):
-    return lambda function: RIGHT.append((task, function)) or function
-
-
-def wrong(task, mistake):
-    return lambda function: WRONG.append((task, mistake, function)) or function
+OURS = Answers()
+right, wrong = OURS.right, OURS.wrong
 
 
 # ---- log_likelihood
@@ -1083,18 +1078,12 @@ def write_2(next_logits, prompt, temperature, end, longest, seed):
     return prompt[read:]
 
 
-# ---- those of other people
-
-sys.path.insert(0, str(Path(__file__).parent / "answers"))
-STRANGERS = [importlib.import_module(name) for name in ("language", "decisions")]
-RIGHT += [answer for module in STRANGERS for answer in module.RIGHT]
-
 TASKS = {name: t for name, t in vars(checks).items() if isinstance(t, Task)}
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_right_answers_pass_in_any_style(task, capsys):
-    functions = [f for t, f in RIGHT if t == task]
+    functions = [f for t, f in OURS.rights + STRANGERS.rights if t == task]
     assert len(functions) >= 9
     for function in functions:
         assert TASKS[task](function) == 2, inspect.getsource(function)
@@ -1110,7 +1099,7 @@ def told(outcome):
 def test_each_wrong_answer_gets_the_hint_of_its_own_mistake(task, capsys):
     """Prints the mistakes that each check knows: TEACHING.md sends lecturers here."""
     lines = [f"\n{task}"]
-    for name, function in [(name, f) for t, name, f in WRONG if t == task]:
+    for name, function in [(name, f) for t, name, f in OURS.wrongs if t == task]:
         outcome = TASKS[task].look(function)
         assert outcome.points < 2
         assert told(outcome) == name, (inspect.getsource(function), str(outcome))
@@ -1123,7 +1112,7 @@ def test_each_wrong_answer_gets_the_hint_of_its_own_mistake(task, capsys):
 @pytest.mark.parametrize("task", TASKS)
 def test_no_stranger_s_wrong_answer_passes_and_each_is_told_something(task, capsys):
     """Prints what each was told, and the share to whom their mistake was named."""
-    answers = [a for module in STRANGERS for a in module.WRONG if a[0] == task]
+    answers = [answer for answer in STRANGERS.wrongs if answer[0] == task]
     assert len(answers) >= 20
     lines, named = [], 0
     for _, words, function in answers:
@@ -1241,7 +1230,7 @@ def test_a_lecturer_s_task_works_as_teaching_says(capsys):
     assert "One bit is ln 2 nats: divide by it." in report
     [printed] = re.findall("```\n(auroc: .*?)```", said, re.S)
     ties_lost = next(
-        f for t, n, f in WRONG if (t, n) == ("auroc", "ties count as lost")
+        f for t, n, f in OURS.wrongs if (t, n) == ("auroc", "ties count as lost")
     )
     function = types.FunctionType(ties_lost.__code__, ties_lost.__globals__, "auroc")
     checks.auroc(function)

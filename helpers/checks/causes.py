@@ -87,19 +87,16 @@ def common(task, answers: list[Answer], function: Callable) -> str:
         for name, wrong in task.mistakes.items():
             if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
                 return name
-    plain = [answer for answer in answers if not answer.case.measured]
+    plain = [answer for answer in answers if not answer.case.measure]
     if any(compared(answer) for answer in plain if answer.status == FAILED):
         for name, turn in TURNED.items():
             if explains(plain, functools.partial(turned, turn=turn)):
                 return name
-    forms = {form(answer, function) for answer in failed}
-    kinds = {answer.case.what for answer in failed}
-    if (
-        len(forms) == 1
-        and forms != {""}
-        and (forms != {"nearly right"} or len(kinds) > 1)
-    ):
-        return forms.pop()
+    first, *others = {form(answer, function) for answer in failed}
+    of_one_kind = len({answer.case.what for answer in failed}) == 1
+    # If one kind alone fails, its own hint says more than that it is nearly right.
+    if first and not others and not (first == "nearly right" and of_one_kind):
+        return first
     return idle([a for a in plain if compared(a)], task.right, function)
 
 
@@ -191,7 +188,7 @@ def form(answer: Answer, function: Callable) -> str:
         return "" if of_any_length else "another shape"
     if not np.isfinite(a).all():
         return "NaN or ∞"
-    near = not answer.case.measured and agree(got, expected, NEARLY)
+    near = not answer.case.measure and agree(got, expected, NEARLY)
     return "nearly right" if near else ""
 
 

@@ -105,12 +105,12 @@ log_likelihood.mistakes = {
 # ---- log_likelihoods
 
 
-def _row_by_row(logits, ids, lengths):
+def _text_by_text(logits, ids, lengths):
     rows = [(x[: n + 1], i[: n + 1]) for x, i, n in zip(logits, ids, lengths)]
     return torch.stack([by_cross_entropy(*row) for row in rows])
 
 
-log_likelihoods = Task("log_likelihoods", _row_by_row)
+log_likelihoods = Task("log_likelihoods", _text_by_text)
 
 
 def _batch(rng, lengths, vocabulary=9):
@@ -159,7 +159,7 @@ def _masked(x, i, n):
     return picked(x[:, :-1], i[:, 1:]) * (torch.arange(i.shape[1] - 1) < n[:, None])
 
 
-def row_by_row(function):
+def for_each_text(function):
     """What a wrong function gives for each text by itself, shape (texts,)."""
 
     def of_all(x, i, n):
@@ -180,7 +180,7 @@ log_likelihoods.mistakes = {
     "the last token is left out": lambda x, i, n: _masked(x, i, n - 1).sum(1),
     "one token of padding is counted": lambda x, i, n: _masked(x, i, n + 1).sum(1),
     "summed over the texts": lambda x, i, n: _masked(x, i, n).sum(0),
-} | {name: row_by_row(wrong) for name, wrong in log_likelihood.mistakes.items()}
+} | {name: for_each_text(wrong) for name, wrong in log_likelihood.mistakes.items()}
 
 # ---- training_step
 

@@ -12,9 +12,7 @@ from helpers.checks.task import Task
 # ---- reshape
 
 
-def _reshaped(x, temperature=1.0, top_k=0, top_p=1.0):
-    """Log-probabilities after all three, by the series' own helper."""
-    return sampling.reshape(x, temperature, top_k, top_p)
+_reshaped = sampling.reshape  # log-probabilities, by the series' own helper
 
 
 def _cut_k(x, k):
@@ -23,7 +21,6 @@ def _cut_k(x, k):
 
 reshape = Task("reshape", lambda *args: _reshaped(*args).exp())
 five = torch.tensor([0.5, 2.0, -0.5, 1.5, 0.0])
-tied = torch.tensor([1.0, 2.0, 0.0, 1.0, 0.0])
 reshape.example("nothing to do but the softmax", five, 1.0, 0, 1.0)
 reshape.example("temperature 0.5", five, 0.5, 0, 1.0)
 
@@ -185,7 +182,7 @@ def _twice(function, *args):
     return [np.mean([list(map(int, one)) == list(map(int, two)) for one, two in pairs])]
 
 
-write = Task("write", lambda *args: _loop(*args))
+write = Task("write", _loop)
 for what, *args in (
     ("until the end token", [0], 1.0, 5, 9, 1),
     ("the end token at once", [4], 1.0, 5, 9, 1),

@@ -56,8 +56,8 @@ def _bits(scores, texts, size=_n_bytes):
     return -scores.sum() / math.log(2) / sum(map(size, texts))
 
 
-def _of_each(scores, texts, size=_n_bytes):
-    return -scores / math.log(2) / np.array([size(text) for text in texts])
+def _of_each(scores, texts):
+    return -scores / math.log(2) / np.array([_n_bytes(text) for text in texts])
 
 
 def _words(text):

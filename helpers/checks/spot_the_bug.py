@@ -204,7 +204,7 @@ def _with_padding(model, rows):
     return picked(model.eval()(ids).logits[:, :-1], ids[:, 1:]).sum(1)
 
 
-def _row_by_row(wrong):
+def _for_each_row(wrong):
     """What a wrong function of logits and ids gives for each row, shape (texts,)."""
 
     def of_all(model, rows):
@@ -220,4 +220,4 @@ batch_scores.mistakes = {
         *args, "left", masked=True
     ).sum(1),
     "padding is counted": _with_padding,
-} | {name: _row_by_row(wrong) for name, wrong in log_likelihood.mistakes.items()}
+} | {name: _for_each_row(wrong) for name, wrong in log_likelihood.mistakes.items()}

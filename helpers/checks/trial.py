@@ -30,10 +30,6 @@ class Case:
     measure: Callable | None = None  # if None, what the function returns
     rtol: float = 1e-5  # of the largest number expected
 
-    @property
-    def measured(self) -> bool:
-        return self.measure is not None
-
 
 @dataclass(frozen=True, eq=False)
 class Answer:

@@ -106,8 +106,8 @@ def measure_of(scores: pd.DataFrame, measure: str) -> dict:
 
 def fill(name: str, note: str, data: dict) -> str:
     """A page's HTML with its style, its script, and what it shows: one file."""
-    style, script = (HERE / "page.css").read_text(), (HERE / f"{name}.js").read_text()
-    template = Template((HERE / f"{name}.html").read_text(encoding="utf-8"))
+    parts = ("page.css", f"{name}.js", f"{name}.html")
+    look, script, page = ((HERE / part).read_text(encoding="utf-8") for part in parts)
     shown = json.dumps(data).replace("<", "\\u003c")  # or "</script" would end it
-    note = html.escape(note)
-    return template.substitute(style=style, script=script, note=note, data=shown)
+    fields = {"style": look, "script": script, "note": html.escape(note), "data": shown}
+    return Template(page).substitute(fields)

@@ -17,31 +17,11 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from answers.collected import right, wrong
 from scipy import special, stats
 from sklearn import metrics
 
 from helpers import sampling, submission
-
-RIGHT, WRONG = [], []
-
-
-def right(task):
-    def keep(function):
-        RIGHT.append((task, function))
-        return function
-
-    return keep
-
-
-def wrong(task, mistake):
-    """mistake: what is wrong, in a few words, as a teacher would name it."""
-
-    def keep(function):
-        WRONG.append((task, mistake, function))
-        return function
-
-    return keep
-
 
 # ======== reshape, right
 

@@ -81,7 +81,7 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 		'profile = "$(or $(PROFILE),classroom)"' 'base = "$(BASE)"' \
 		'neurips = "$(if $(wildcard $(NEURIPS)),./$(notdir $(NEURIPS)),$(NEURIPS))"' \
 		$(if $(SETTINGS),'$(SETTINGS)') > $(HANDOUT)/settings.toml
-	@cd runs/handout && $(abspath $(PY)) -m zipfile -c likelihood.zip likelihood
+	@cd runs/handout && "$(CURDIR)/$(PY)" -m zipfile -c likelihood.zip likelihood
 	@echo "Hand out runs/handout/likelihood.zip, with these settings:" && cat $(HANDOUT)/settings.toml
 
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/

@@ -43,7 +43,9 @@ BROUGHT = {
     "safetensors": "transformers",
     "scipy": "scikit-learn",
 }
-OWN = {path.stem for path in (ROOT / "tests").rglob("*.py")} | {"helpers", "benchmarks"}
+TESTS = list((ROOT / "tests").rglob("*.py"))
+OWN = {"helpers", "benchmarks", *(path.stem for path in TESTS)}
+OWN |= {path.parent.name for path in TESTS}
 
 
 def plain(name):

@@ -86,7 +86,7 @@ def test_the_title_and_the_sentence_state_what_the_scores_say(scores):
     part = scores[scores.model == "neurips"].set_index("domain").log_likelihood
     mean = f"−{abs(part['neurips'].mean()):.0f} nats"
     sentence = plots.in_words(scores, "neurips")
-    assert mean in plots.headline(scores, "neurips").axes[0].get_title(loc="left")
+    assert mean in plots.headline(scores, "neurips").axes[0].get_title()
     assert sentence.startswith(f"100 strings of NeurIPS abstracts: mean {mean} (fine-")
     pair = part[["neurips", "shakespeare"]]
     area = roc_auc_score(pair.index == "neurips", pair)
@@ -206,7 +206,7 @@ def test_compared_histograms_share_bins_and_the_title_names_the_likeliest(scores
     assert len({tuple(p.get_data().edges) for p in ax.patches}) == 1
     means = scores[scores.model == "base"].groupby("domain").log_likelihood.mean()
     likeliest = f"NeurIPS abstracts, base model (−{abs(means['neurips']):.0f} nats)"
-    assert ax.get_title(loc="left") == f"Likeliest: {likeliest}"
+    assert ax.get_title() == f"Likeliest: {likeliest}"
 
 
 def test_names_never_cover_the_strings(scores):

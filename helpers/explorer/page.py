@@ -46,7 +46,7 @@ def explore(scores: pd.DataFrame, note: str = "") -> None:
     figure = histogram(scores, kinds=kinds, models=[model], threshold=THRESHOLD)
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=90)
-    said = f"Histograms. {figure.axes[0].get_title(loc='left')}"
+    said = f"Histograms. {figure.axes[0].get_title()}"
     still = {"image/png": picture.getvalue(), "text/plain": said}
     display(still, raw=True, metadata={"image/png": {"alt": said}})
     live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "The explorer"}

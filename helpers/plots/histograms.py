@@ -15,7 +15,6 @@ from helpers.plots.style import COLORS, MODEL_NAMES, NAMES, canvas, colors_of
 from helpers.plots.tables import BIN_WIDTH, FRAME, HEADLINE_MODELS, likelier, number
 
 MOST_BINS = 300  # of a hundred strings, more would show nothing
-LAYOUTS = ("overlay", "ridge", "cumulative")
 
 # How a histogram is drawn, and in a cumulative picture a curve: the base outlined (or
 # thin), a fine-tuned model filled (thick), a second one hatched (thick, dashed), a
@@ -32,6 +31,7 @@ CURVES = [
     {"linewidth": 3, "linestyle": "--"},
     {"linewidth": 3, "linestyle": ":"},
 ]
+LAYOUTS = {"overlay": FILLS, "ridge": FILLS, "cumulative": CURVES}
 
 # The strings of one kind of text under one model, and how they are drawn: its kind,
 # model and name as they are printed; values, shape (strings,), and mean in the
@@ -177,9 +177,8 @@ def histogram(
         raise ValueError("log=True needs one baseline: layout overlay or cumulative.")
     low, high = tables.extent(scores, measure) if span is None else span
     edges = bin_edges((low, high), bins, bin_width)
-    looks = CURVES if layout == "cumulative" else FILLS
     colors = colors_of(chain(*tables.present(scores)))
-    groups = groups_of(values, measure, looks, colors)
+    groups = groups_of(values, measure, LAYOUTS[layout], colors)
     ridge = layout == "ridge"
     size = 8, 1.7 + 0.8 * len(groups) if ridge else 3.8
     with canvas(ax, size) as ax:

@@ -56,7 +56,6 @@ STYLE = PLAIN | {
     "axes.spines.right": False,
     "axes.titleweight": "bold",
     "axes.titlesize": 13,
-    "axes.titlelocation": "left",
     "axes.grid": True,
     "axes.grid.axis": "y",
     "grid.color": "#E6E6E6",
@@ -93,15 +92,14 @@ def canvas(ax: plt.Axes | None = None, size=(8, 3.6), rows: int = 1):
 def break_titles(figure: plt.Figure) -> None:
     """Break each title that is wider than its axis; the figure grows by the lines."""
     for ax in figure.axes:
-        said = ax.get_title(loc="left")
-        for title in ax.findobj(plt.Text):
-            if said and title.get_text() == said:
-                longest = max(map(len, said.split("\n")))
-                width = longest * ax.bbox.width / title.get_window_extent().width
-                look = {"width": max(20, int(width)), "break_on_hyphens": False}
-                title.set_text(textwrap.fill(said, **look))
-                more = title.get_text().count("\n") - said.count("\n")
-                figure.set_figheight(figure.get_figheight() + 0.25 * more)
+        said = ax.get_title()
+        ax.title.set(x=0, horizontalalignment="left")
+        longest = max(map(len, said.split("\n"))) or 1
+        width = longest * ax.bbox.width / max(1, ax.title.get_window_extent().width)
+        broken = textwrap.fill(said, max(20, int(width)), break_on_hyphens=False)
+        ax.title.set_text(broken)
+        more = broken.count("\n") - said.count("\n")
+        figure.set_figheight(figure.get_figheight() + 0.25 * more)
 
 
 def save(figure: plt.Figure, name: str | Path, text: str = "", made: str = "") -> Path:

@@ -43,17 +43,12 @@ def select(scores: pd.DataFrame, kinds, models, measure: str) -> dict:
         raise ValueError(f"measure={measure!r}: choose from {[*submission.MEASURES]}.")
     if not len(kinds) or not len(models):
         raise ValueError("Nothing to draw: choose at least one kind and one model.")
-    groups = {}
-    for kind, model in product(kinds, models):
-        rows = (scores.domain == kind) & (scores.model == model)
-        if rows.any():
-            groups[kind, model] = scores.loc[rows, measure].to_numpy()
-    kinds_held, models_held = (
-        {kind for kind, _ in groups},
-        {model for _, model in groups},
-    )
-    for kind, model in product(kinds, models):
-        if kind not in kinds_held or model not in models_held:
+    held = dict([*scores.groupby(["domain", "model"])[measure]])
+    pairs = list(product(kinds, models))
+    groups = {pair: held[pair].to_numpy() for pair in pairs if pair in held}
+    found = [{kind for kind, _ in groups}, {model for _, model in groups}]
+    for kind, model in pairs:
+        if kind not in found[0] or model not in found[1]:
             raise ValueError(f"The table has 0 scores of {kind} under {model}.")
     return groups
 

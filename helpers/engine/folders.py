@@ -1,7 +1,5 @@
 """A model as a folder: read without running its code, written whole, converted."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path

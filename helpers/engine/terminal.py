@@ -1,7 +1,5 @@
 """What a terminal says when a program stops: three lines, and the rest in a file."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys

@@ -4,8 +4,6 @@ Trainer writes a checkpoint file by file, its own state last. One that was cut o
 half-way, and so has none, is not loaded.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import math
@@ -14,10 +12,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import torch
 from IPython import get_ipython
 from IPython.display import display
+from transformers import PreTrainedModel
 from transformers.trainer_callback import ProgressCallback
+from transformers.trainer_utils import get_last_checkpoint
 
 from helpers.engine.files import read_json, write_text
 
@@ -87,24 +86,21 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
     if read_json(made_with) != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(made_with, json.dumps(wanted))
-    usable = {}
-    for checkpoint in folder.glob("checkpoint-*"):
-        state = read_json(checkpoint / "trainer_state.json")  # the last file written
+    while last := get_last_checkpoint(folder):
+        state = read_json(Path(last, "trainer_state.json"))  # the last file written
         if state is None:
-            print(f"{checkpoint.name} is not whole and is passed over.")
-            shutil.rmtree(checkpoint)
-            continue
-        callbacks = state["stateful_callbacks"]
-        if not callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            usable[state["global_step"]] = str(checkpoint)
-    return usable[max(usable)] if usable else None
+            print(f"{Path(last).name} is not whole and is passed over.")
+        else:
+            control = state["stateful_callbacks"]["TrainerControl"]["args"]
+            if not control["should_training_stop"]:
+                return last
+        shutil.rmtree(last)
 
 
-def check_disk(folder: Path, model: torch.nn.Module) -> None:
+def check_disk(folder: Path, model: PreTrainedModel) -> None:
     """OSError, saying how much room a run needs, if the disk has less."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Adam keeps two numbers for each weight; and the model is written at the end.
-    need = weights * (3 * (KEPT + 1) + 1)
+    need = model.get_memory_footprint() * (3 * (KEPT + 1) + 1)
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     if shutil.disk_usage(folder).free + there < need:
         said = f"Fine-tuning needs {need / 1e9:.2g} GB under runs/: make room for it."

@@ -174,7 +174,7 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     trainer.remove_callback(PrinterCallback)
     training.check_disk(checkpoints, lm.model)
     with closing(progress):
-        folders.quietly(trainer.train, resume_from_checkpoint=resume)
+        trainer.train(resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
         if processes.is_main_process:
             facts = {

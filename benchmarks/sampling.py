@@ -25,6 +25,7 @@ class Letters:
     """A tokenizer for random weights: a letter is a token. What they write is noise."""
 
     bos_token_id = eos_token_id = 50_256
+    added_tokens_decoder = {}
 
     def __call__(self, texts, **_):
         return {"input_ids": [list(map(ord, text)) for text in texts]}

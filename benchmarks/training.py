@@ -22,7 +22,6 @@ from transformers.trainer_callback import PrinterCallback
 from benchmarks.sampling import gpt2
 from benchmarks.timing import matmul_peak, operations
 from helpers import config, data, finetune, models
-from helpers.engine import folders
 from helpers.engine.precision import fast_dtype
 
 BLOCK, BATCH = 128, 8
@@ -62,7 +61,7 @@ def seconds_per_step(**what) -> float:
     clock = Clock()
     trainer = Trainer(**what, callbacks=[clock])
     trainer.remove_callback(PrinterCallback)
-    folders.quietly(trainer.train)
+    trainer.train()
     return clock.seconds()
 
 

@@ -17,7 +17,7 @@ if __name__ == "__main__":  # before what takes seconds to import
 import argparse
 import shutil
 import time
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -162,7 +162,7 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     set_seed(config.SEED)
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
-    progress = training.Progress(title, batch * block, plots.loss_curve)
+    progress = training.Progress(title, steps, batch * block, plots.loss_curve)
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,
@@ -173,8 +173,8 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     )
     trainer.remove_callback(PrinterCallback)
     training.check_disk(checkpoints, lm.model)
-    with closing(progress):
-        folders.quietly(trainer.train, resume_from_checkpoint=resume)
+    with progress.bar:  # closed after an error, too: its words get their own line
+        trainer.train(resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
         if processes.is_main_process:
             facts = {

@@ -132,7 +132,7 @@ def sample(
         going = [going[row] for row in rows]  # those that have not ended
         if not going or step == max_new_tokens - 1:
             break
-        batch.advance(token, rows)
+        batch.advance(rows, token[rows])
     for one, (_, *prompt) in zip(samples, begun):  # the first is the separator
         # Decoded together: some tokenizers drop the space that a text begins with.
         one.text = lm.decode(prompt + one.token_ids)[len(one.prompt) :]
@@ -147,7 +147,8 @@ def _two_tokens(batch, own, temperature: float, top_k: int, top_p: float):
     """
     vocabulary = own.shape[-1]
     k = min(top_k, vocabulary) or vocabulary
-    first, logits = batch.look_ahead(k)  # ids (rows, k); after each (…, vocabulary)
+    # Ids (rows, k), and the logits after each (rows, k, vocabulary).
+    first, logits = decoding.look_ahead(batch, k)
     # log p(x2 | x1) of the k likeliest x2, then log Σ_x2 p(x2 | x1)^(1/T).
     second = logits.topk(k, dim=-1).values - logits.logsumexp(-1, keepdim=True)
     mass = (second / temperature).logsumexp(-1)  # (rows, k)

@@ -21,7 +21,6 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 from helpers import finetune, likelihood, models, sampling
-from helpers.engine.folders import quietly
 
 TEXT = "To be, or not to be: that is the question."
 TEXTS = [TEXT, "Short.", TEXT * 9]  # the last is longer than the context
@@ -70,14 +69,14 @@ def build(family: str, folder: Path, **extra) -> None:
     torch.manual_seed(0)
     tokenizer = models.load("tiny").tokenizer
     settings = small(family, len(tokenizer), **extra)
-    model = quietly(AutoModelForCausalLM.from_config, settings).eval()
+    model = AutoModelForCausalLM.from_config(settings).eval()
     with torch.no_grad():
         for weights in model.parameters():
             if weights.dim() > 1:
                 weights *= 4  # so that the predictions differ from token to token
             elif not weights.any():
                 weights.normal_()  # a bias that is left out must be missed
-    quietly(model.save_pretrained, folder)
+    model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 

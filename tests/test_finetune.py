@@ -16,10 +16,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, TrainerState
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedModel,
+    TrainerState,
+)
 
 from helpers import config, finetune
-from helpers.engine import folders, training
+from helpers.engine import training
 
 DOMAIN = "neurips"  # the smaller corpus: a process that is killed has soon read it
 
@@ -152,10 +157,10 @@ def after_the_last_step():
 
 
 def while_the_model_is_written():
-    def when(call, *_, **__):
-        return call.__name__ == "save_pretrained"
+    def when(_, folder, **__):
+        return Path(folder).name == f".{DOMAIN}-unfinished"
 
-    kill_before(folders, "quietly", when)
+    kill_before(PreTrainedModel, "save_pretrained", when)
 
 
 def before_the_model_is_renamed():

@@ -3,9 +3,12 @@
 Measured with GPT-2 124M in float32 on two cores: the cache makes a step's cost
 independent of what came before; one batch of 8 prompts draws four times as many tokens
 a second as 8 prompts one by one (benchmarks/README.md).
-"""
 
-from __future__ import annotations
+A batch has `logits` (rows, vocabulary), of what comes next in each of its sequences,
+and `advance(rows, tokens)`: from then on it is of its sequences `rows` (a list of
+numbers; some may be left out, one may stand there more than once), each with its token
+of `tokens` (rows,) appended.
+"""
 
 import copy
 
@@ -15,40 +18,27 @@ from transformers import DynamicCache
 
 
 class Plain:
-    """Sequences part-way, read anew at every step: slow, and right for any model.
-
-    `logits` has shape (rows, vocabulary), one row per sequence still growing.
-    """
+    """Sequences part-way, read anew at every step: slow, and right for any model."""
 
     def __init__(self, model, sequences: list[list[int]], padding: int):
         self.model, self.sequences = model, sequences  # one at a time: nothing to pad
-        self.logits = self._after(sequences)
+        self._read()
 
-    def _after(self, sequences: list[list[int]]) -> torch.Tensor:
-        """The logits of what comes next, (sequences, vocabulary)."""
-        read = [torch.tensor([ids], device=self.model.device) for ids in sequences]
-        found = [self.model(ids, use_cache=False).logits[0, -1] for ids in read]
-        return torch.stack(found).float()
+    def _read(self) -> None:
+        found = []
+        for sequence in self.sequences:
+            ids = torch.tensor([sequence], device=self.model.device)
+            found.append(self.model(ids, use_cache=False).logits[0, -1])
+        self.logits = torch.stack(found).float()
 
-    def advance(self, token: torch.Tensor, rows: list[int]) -> None:
-        """Append to each sequence in `rows` its `token` (rows,); drop the others."""
-        token = token.tolist()
-        self.sequences = [[*self.sequences[row], token[row]] for row in rows]
-        self.logits = self._after(self.sequences)
-
-    def look_ahead(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The k likeliest next tokens (rows, k), the logits after each of them."""
-        first = self.logits.topk(k, dim=-1).indices
-        pairs = zip(self.sequences, first.tolist())
-        longer = [[*ids, token] for ids, tokens in pairs for token in tokens]
-        return first, self._after(longer).unflatten(0, first.shape)
+    def advance(self, rows: list[int], tokens: torch.Tensor) -> None:
+        pairs = zip(rows, tokens.tolist())
+        self.sequences = [[*self.sequences[row], token] for row, token in pairs]
+        self._read()
 
 
 class Batch:
-    """Sequences part-way: what they have read, and the logits of what comes next.
-
-    `logits` has shape (rows, vocabulary), one row per sequence still growing.
-    """
+    """Sequences part-way: what they have read, and the logits of what comes next."""
 
     def __init__(self, model, sequences: list[list[int]], padding: int):
         # Padded on the left, so that all go on from the same place.
@@ -59,42 +49,39 @@ class Batch:
         self.model = model
         self.mask = mask.to(model.device)
         self.cache = DynamicCache()
-        self.logits = self._read(ids.to(model.device), self.mask, self.cache)
+        self._read(ids.to(model.device))
 
-    def _read(self, ids, mask, cache) -> torch.Tensor:
-        """The logits after the tokens `ids` (rows, new), which the mask counts."""
+    def _read(self, ids: torch.Tensor) -> None:
+        """Read the tokens `ids` (rows, new), which the mask counts already."""
         # A token's position is the number of real tokens before it.
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        positions = (self.mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
         out = self.model(
             input_ids=ids,
-            attention_mask=mask,
+            attention_mask=self.mask,
             position_ids=positions,
-            past_key_values=cache,
+            past_key_values=self.cache,
             use_cache=True,
         )
-        return out.logits[:, -1].float()  # (rows, vocabulary)
+        self.logits = out.logits[:, -1].float()  # (rows, vocabulary)
 
-    def advance(self, token: torch.Tensor, rows: list[int]) -> None:
-        """Append to each sequence in `rows` its `token` (rows,); drop the others."""
+    def advance(self, rows: list[int], tokens: torch.Tensor) -> None:
         kept = torch.tensor(rows, device=self.mask.device)
-        if len(rows) < len(self.mask):
+        if rows != list(range(len(self.mask))):
             self.cache.batch_select_indices(kept)
-            self.mask = self.mask[kept]
-        self.mask = torch.cat([self.mask, self.mask.new_ones(len(rows), 1)], dim=1)
-        self.logits = self._read(token[kept, None], self.mask, self.cache)
+        self.mask = torch.cat([self.mask[kept], torch.ones_like(kept)[:, None]], dim=1)
+        self._read(tokens[:, None])
 
-    def look_ahead(self, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """The k likeliest next tokens (rows, k), the logits after each of them.
 
-        The logits have shape (rows, k, vocabulary).
-        """
-        first = self.logits.topk(k, dim=-1).indices  # (rows, k)
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(k)  # a row for each candidate
-        mask = torch.cat([self.mask, self.mask.new_ones(len(first), 1)], dim=1)
-        mask = mask.repeat_interleave(k, dim=0)  # (rows · k, past + 1)
-        ahead = self._read(first.reshape(-1, 1), mask, cache)
-        return first, ahead.unflatten(0, first.shape)
+def look_ahead(batch: Plain | Batch, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The k likeliest next tokens (rows, k), the logits after each of them.
+
+    The logits have shape (rows, k, vocabulary).
+    """
+    first = batch.logits.topk(k, dim=-1).indices
+    ahead = copy.deepcopy(batch, {id(batch.model): batch.model})  # all but the model
+    rows = [row for row in range(len(first)) for _ in range(k)]
+    ahead.advance(rows, first.flatten())
+    return first, ahead.logits.unflatten(0, first.shape)
 
 
 @torch.inference_mode()
@@ -106,14 +93,14 @@ def cache_agrees(model, padding: int, tokens: int) -> bool:
     """
     vocabulary = len(model.get_input_embeddings().weight)
     longest = [number % vocabulary for number in range(1, tokens + 1)]
-    sequences, rows, found = [longest, longest[tokens // 2 :]], [0, 1], []
+    sequences, found = [longest, longest[tokens // 2 :]], []
     for kind in (Plain, Batch):
         try:
             batch = kind(model, sequences, padding)
-            first, ahead = batch.look_ahead(2)
-            batch.advance(first[:, 0], rows)
+            first, ahead = look_ahead(batch, 2)
+            batch.advance([0, 1], first[:, 0])
             read = batch.logits
-            batch.advance(first[:, 1], rows)
+            batch.advance([1, 0], first[:, 1])
         except Exception:  # each model has reasons of its own
             return False
         found.append(torch.stack([ahead[:, 0], read, batch.logits]).log_softmax(-1))

@@ -1,7 +1,5 @@
 """Files that are whole or not there, and locks that end with their process."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -18,7 +16,6 @@ def atomic(path: Path):
     So a reader finds the old file or the new one, never a part of one. OSError naming
     `path` if the disk is full or may not be written to.
     """
-    path = Path(path)
     temporary = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,7 +36,7 @@ def write_text(path: Path, text: str) -> Path:
     """Write UTF-8 text, whole or not at all, with the same bytes on every system."""
     with atomic(path) as temporary:
         temporary.write_bytes(text.encode("utf-8"))
-    return Path(path)
+    return path
 
 
 def read_json(path: Path, remedy: str = ""):
@@ -48,7 +45,6 @@ def read_json(path: Path, remedy: str = ""):
     If it is damaged (empty, not JSON, not UTF-8), ValueError that ends with `remedy`;
     without one, as for what can be made again, a line is printed, and None returned.
     """
-    path = Path(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,7 +1,5 @@
 """A model as a folder: read without running its code, written whole, converted."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -20,17 +18,9 @@ NEEDED = (
     "a folder needs config.json, weights as safetensors, and the tokenizer "
     "of one causal language model, as save_pretrained leaves them."
 )
-
-
-def quietly(call, *args, **kwargs):
-    """Call something of transformers without its warnings and (from then on) bars."""
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        return call(*args, **kwargs)
-    finally:
-        transformers_logging.set_verbosity(level)
+# What transformers would warn of is said by `read`, or is for its own developers.
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 
 def save(model, tokenizer, folder: Path, **facts) -> None:
@@ -41,7 +31,7 @@ def save(model, tokenizer, folder: Path, **facts) -> None:
     """
     aside = folder.with_name(f".{folder.name}-unfinished")
     shutil.rmtree(aside, ignore_errors=True)
-    quietly(model.save_pretrained, aside)
+    model.save_pretrained(aside)
     tokenizer.save_pretrained(aside)
     facts["files"] = sizes(aside)
     (aside / FACTS).write_text(json.dumps(facts, indent=1), encoding="utf-8")
@@ -72,8 +62,7 @@ def read(folder: Path, name: str) -> tuple:
     one whose model the chain rule does not fit.
     """
     try:
-        model, found = quietly(
-            AutoModelForCausalLM.from_pretrained,
+        model, found = AutoModelForCausalLM.from_pretrained(
             folder,
             dtype=torch.float32,
             trust_remote_code=False,
@@ -81,30 +70,30 @@ def read(folder: Path, name: str) -> tuple:
             output_loading_info=True,
             ignore_mismatched_sizes=True,  # they are named, too
         )
-        load = AutoTokenizer.from_pretrained
-        tokenizer = quietly(load, folder, trust_remote_code=False)
-        wrong = _weights(found) or _tokenizer(tokenizer, model)
-        wrong = wrong or quietly(_chain_rule, model, tokenizer)
+        _check_weights(found)
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        _check_tokenizer(tokenizer, model)
+        _check_chain_rule(tokenizer, model)
     except Exception as error:  # every library has errors of its own
-        wrong = first_line(error)
-    if wrong:
         unfit = f"{name} cannot be used as a language model"
-        raise ValueError(f"{unfit}: {wrong}: {NEEDED}")
+        raise ValueError(f"{unfit}: {first_line(error)}: {NEEDED}") from error
     return model, tokenizer
 
 
-def _weights(found: dict) -> str:
-    """Complains of weights not found, which would be random, and of those left over."""
+def _check_weights(found: dict) -> None:
+    """ValueError for weights not found, which would be random, and those left over."""
     keys = sorted(str(key) for keys in found.values() for key in keys)
     # The masked bias is a constant that old versions of transformers saved.
     odd = [key for key in keys if "masked_bias" not in key]
-    listed = ", ".join(odd[:3])
-    said = f"weights are missing, too many, or of another shape ({len(odd)}: {listed})"
-    return said if odd else ""
+    if odd:
+        listed = f"{len(odd)}: {', '.join(odd[:3])}"
+        raise ValueError(
+            f"weights are missing, too many, or of another shape ({listed})"
+        )
 
 
-def _tokenizer(tokenizer, model) -> str:
-    """Complains of a tokenizer that cannot be that of these weights."""
+def _check_tokenizer(tokenizer, model) -> None:
+    """ValueError for a tokenizer that cannot be that of these weights."""
     rows, tokens = len(model.get_input_embeddings().weight), len(tokenizer)
     end, known = tokenizer.eos_token_id, []
     for settings in (model.config.get_text_config(), model.generation_config):
@@ -112,15 +101,16 @@ def _tokenizer(tokenizer, model) -> str:
         known += ends if isinstance(ends, list) else [ends]
     known = [token for token in known if token in range(rows)]
     # Weights often have some rows more than there are tokens, to a round number.
-    if tokens <= rows <= 1.5 * tokens and end in (known or range(rows)):
-        return ""
-    own = f"{tokens} tokens, a text ends with {end}"
-    return f"its tokenizer ({own}) is not that of its weights ({rows}, {known})"
+    if not tokens <= rows <= 1.5 * tokens or end not in (known or range(rows)):
+        own = f"{tokens} tokens, a text ends with {end}"
+        raise ValueError(
+            f"its tokenizer ({own}) is not that of its weights ({rows}, {known})"
+        )
 
 
 @torch.no_grad()
-def _chain_rule(model, tokenizer) -> str:
-    """Complains of logits that depend on later tokens, and of another loss.
+def _check_chain_rule(tokenizer, model) -> None:
+    """ValueError for logits that depend on later tokens, and for another loss.
 
     Such logits give no factors of log p(x) = Σ_t log p(x_t | x_<t).
     """
@@ -130,11 +120,12 @@ def _chain_rule(model, tokenizer) -> str:
     out = model.eval()(ids, labels=ids, use_cache=False)
     change = (out.logits[0, :-1] - out.logits[1, :-1]).abs().max()
     if change > 1e-4 * out.logits.std():
-        return "it is no causal language model: it looks at later tokens"
-    next_token = cross_entropy(out.logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    if not torch.isclose(out.loss, next_token, rtol=1e-3):
-        return f"it is trained on another loss ({out.loss:.4g}, not {next_token:.4g})"
-    return ""
+        raise ValueError("it is no causal language model: it looks at later tokens")
+    loss = cross_entropy(out.logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+    if not torch.isclose(out.loss, loss, rtol=1e-3):
+        raise ValueError(
+            f"it is trained on another loss ({out.loss:.4g}, not {loss:.4g})"
+        )
 
 
 def convert(gguf: Path, folder: Path, separator: str) -> None:
@@ -143,17 +134,16 @@ def convert(gguf: Path, folder: Path, separator: str) -> None:
     The file is a chat model's; here it is a plain language model with the token
     `separator` between documents.
     """
-    loaded = AutoModelForCausalLM.from_pretrained(
+    model = AutoModelForCausalLM.from_pretrained(
         gguf.parent, gguf_file=gguf.name, dtype=torch.float32
     )
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.bos_token = tokenizer.eos_token = tokenizer.pad_token = separator
     tokenizer.chat_template = None
-    settings = loaded.config
-    # transformers saves no model whose settings say that it came quantized.
-    settings.__dict__.pop("quantization_config", None)
-    settings.bos_token_id = settings.eos_token_id = tokenizer.bos_token_id
-    settings.pad_token_id = tokenizer.bos_token_id
-    model = type(loaded)(settings)
-    model.load_state_dict(loaded.state_dict())
+    # The weights are numbers again; but transformers saves none that came quantized.
+    model.hf_quantizer = None
+    del model.config.quantization_config
+    for settings in (model.config, model.generation_config):
+        settings.bos_token_id = settings.eos_token_id = tokenizer.bos_token_id
+        settings.pad_token_id = tokenizer.bos_token_id
     save(model, tokenizer, folder)

@@ -40,10 +40,8 @@ class HubError(ConnectionError):
     """What is not in the cache was not downloaded: `why`, and what to do, in a line."""
 
     def __init__(self, why: str):
+        super().__init__(f"{why}: {REMEDY}")
         self.why = why
-
-    def __str__(self) -> str:
-        return f"{self.why}: {REMEDY}"
 
 
 def newest(repo: str, kind: str, revision: str | None = None) -> str:
@@ -83,7 +81,7 @@ def fetch(repo: str, kind: str, revision: str | None = None) -> Path:
             # Now that all is here and right, the client notes which files there are.
             return Path(hf.snapshot_download(repo, allow_patterns=[], **commit))
     except Exception as error:
-        raise HubError(f"{repo} could not be downloaded ({_reason(error)})") from None
+        raise HubError(f"{repo} could not be downloaded ({reason(error)})") from None
     finally:
         hf.set_client_factory(utils._http.default_client_factory)
 
@@ -110,7 +108,7 @@ def _ask(repo: str, kind: str, revision: str | None, tries: int = 3):
         answer = ThreadPool(1).apply_async(hf.repo_info, [repo], how)
         return answer.get(2 * TIMEOUT)
     except Exception as error:
-        why = _reason(error)
+        why = reason(error)
     if tries > 1 and why.startswith(("no answer", "HTTP 429", "HTTP 5")):
         time.sleep(1)  # it may be busy for a moment
         return _ask(repo, kind, revision, tries - 1)
@@ -154,7 +152,7 @@ def _impatient(asked: dict):
     return made
 
 
-def _reason(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
     """Why, in a few words: what the hub, the network or the disk said in the end."""
     while error.__cause__ is not None and not hasattr(error, "response"):
         error = error.__cause__

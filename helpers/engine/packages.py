@@ -1,7 +1,5 @@
 """Files of installed packages, found without importing them."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path

@@ -11,8 +11,7 @@ import huggingface_hub as hf
 import pandas as pd
 from tqdm.auto import tqdm
 
-from helpers.engine import files
-from helpers.engine.hub import HubError
+from helpers.engine import files, hub
 
 ADDRESS = "https://raw.githubusercontent.com/papercopilot/paperlists"
 # A line for each file, as sha256sum writes it: digest, name.
@@ -30,16 +29,13 @@ def fetch(commit: str, kept: Path) -> Path:
     tables = []
     for digest, name in tqdm(listed, "Fetching NeurIPS abstracts, once", leave=False):
         try:
-            address = f"{ADDRESS}/{commit}/{name}"
-            answer = hf.get_session().get(address, timeout=30)
+            answer = hf.get_session().get(f"{ADDRESS}/{commit}/{name}", timeout=30)
             answer.raise_for_status()
+            if hashlib.sha256(answer.content).hexdigest() != digest:
+                raise ValueError("arrived damaged: its SHA-256 is not the listed one")
         except Exception as error:  # the client's and the network's, of many kinds
-            why = files.first_line(error).replace(address, name)
-            raise HubError(f"{name} could not be downloaded ({why:.120})") from None
-        if hashlib.sha256(answer.content).hexdigest() != digest:
-            raise HubError(
-                f"{name} arrived damaged (its SHA-256 is not the listed one)"
-            )
+            why = f"{name} could not be downloaded ({hub.reason(error)})"
+            raise hub.HubError(why) from None
         papers = pd.read_json(io.BytesIO(answer.content), dtype=False)
         year = int(name[-9:-5])  # nips/nips2012.json
         tables.append(papers[["title", "abstract"]].assign(year=year))

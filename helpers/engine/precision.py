@@ -1,7 +1,5 @@
 """Where the arithmetic happens, and in which precision training may do it."""
 
-from __future__ import annotations
-
 import functools
 import timeit
 

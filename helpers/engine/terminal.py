@@ -1,12 +1,9 @@
 """What a terminal says when a program stops: three lines, and the rest in a file."""
 
-from __future__ import annotations
-
 import os
 import signal
 import sys
 import traceback
-from functools import partial
 from pathlib import Path
 
 from helpers.engine.files import write_text
@@ -21,7 +18,7 @@ def guard(report: Path) -> None:
     exit status is 130 after Ctrl-C or SIGTERM, 1 after any other error.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as after Ctrl-C
-    sys.excepthook = partial(_say, report)
+    sys.excepthook = lambda *caught: _say(report, *caught)
 
 
 def _say(report: Path, kind: type, error: BaseException, _) -> None:

@@ -4,8 +4,6 @@ Trainer writes a checkpoint file by file, its own state last. One that was cut o
 half-way, and so has none, is not loaded.
 """
 
-from __future__ import annotations
-
 import errno
 import json
 import math
@@ -14,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import torch
+from accelerate import PartialState
 from IPython import get_ipython
 from IPython.display import display
-from transformers.trainer_callback import ProgressCallback
+from tqdm.auto import tqdm
+from transformers import PreTrainedModel, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
 
 from helpers.engine.files import read_json, write_text
 
@@ -25,26 +25,28 @@ KEPT = 2  # checkpoints at once: if the newest is cut off, there is one before i
 SPLITS = {"loss": "training", "eval_loss": "validation"}  # as Trainer logs them
 
 
-class Progress(ProgressCallback):
-    """Trainer's bar, a loss curve that redraws, a stop if the loss breaks.
+class Progress(TrainerCallback):
+    """A bar, a loss curve that redraws, a stop if the loss breaks.
 
     draw: makes a figure of a history (columns tokens, loss, split), for notebooks.
+    Of several processes, the first alone shows something.
     """
 
-    def __init__(self, title: str, tokens_per_step: int, draw: Callable):
-        super().__init__()
+    def __init__(self, title: str, steps: int, tokens_per_step: int, draw: Callable):
         self.title, self.tokens_per_step, self.draw = title, tokens_per_step, draw
+        self.is_first = PartialState().is_main_process
+        self.bar = tqdm(total=steps, desc=title, disable=not self.is_first)
         self.history: list[dict] = []
         self.picture = None  # until training begins, in a notebook
 
     def on_train_begin(self, args, state, control, **_):
-        super().on_train_begin(args, state, control)
-        if state.is_world_process_zero:
-            self.training_bar.set_description_str(self.title)
-            if state.global_step:
-                print(f"Resuming from step {state.global_step} of {state.max_steps}.")
-            if getattr(get_ipython(), "kernel", None):
-                self.picture = display({"text/plain": ""}, raw=True, display_id=True)
+        if state.global_step and self.is_first:
+            print(f"Resuming from step {state.global_step} of {state.max_steps}.")
+        if getattr(get_ipython(), "kernel", None):
+            self.picture = display({"text/plain": ""}, raw=True, display_id=True)
+
+    def on_step_end(self, args, state, control, **_):
+        self.bar.update(state.global_step - self.bar.n)
 
     def on_log(self, args, state, control, **_):
         # Trainer's own log holds, after resuming, what came before as well.
@@ -67,12 +69,7 @@ class Progress(ProgressCallback):
         if self.picture:
             self.picture.update(self.draw(pd.DataFrame(self.history), self.title))
 
-    def close(self):
-        if self.training_bar:  # else an error's words would stand behind it
-            self.training_bar.close()
-
     def on_train_end(self, args, state, control, **_):
-        super().on_train_end(args, state, control)
         if self.picture:  # the notebook draws the finished curve itself
             self.picture.update({"text/plain": ""}, raw=True)
 
@@ -87,24 +84,21 @@ def last_checkpoint(folder: Path, wanted: dict) -> str | None:
     if read_json(made_with) != wanted:
         shutil.rmtree(folder, ignore_errors=True)
         write_text(made_with, json.dumps(wanted))
-    usable = {}
-    for checkpoint in folder.glob("checkpoint-*"):
-        state = read_json(checkpoint / "trainer_state.json")  # the last file written
+    while last := get_last_checkpoint(folder):
+        state = read_json(Path(last, "trainer_state.json"))  # the last file written
         if state is None:
-            print(f"{checkpoint.name} is not whole and is passed over.")
-            shutil.rmtree(checkpoint)
-            continue
-        callbacks = state["stateful_callbacks"]
-        if not callbacks["TrainerControl"]["args"]["should_training_stop"]:
-            usable[state["global_step"]] = str(checkpoint)
-    return usable[max(usable)] if usable else None
+            print(f"{Path(last).name} is not whole and is passed over.")
+        else:
+            control = state["stateful_callbacks"]["TrainerControl"]["args"]
+            if not control["should_training_stop"]:
+                return last
+        shutil.rmtree(last)
 
 
-def check_disk(folder: Path, model: torch.nn.Module) -> None:
+def check_disk(folder: Path, model: PreTrainedModel) -> None:
     """OSError, saying how much room a run needs, if the disk has less."""
-    weights = sum(p.numel() * p.element_size() for p in model.parameters())
     # Adam keeps two numbers for each weight; and the model is written at the end.
-    need = weights * (3 * (KEPT + 1) + 1)
+    need = model.get_memory_footprint() * (3 * (KEPT + 1) + 1)
     there = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     if shutil.disk_usage(folder).free + there < need:
         said = f"Fine-tuning needs {need / 1e9:.2g} GB under runs/: make room for it."

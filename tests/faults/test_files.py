@@ -308,7 +308,7 @@ def test_json_that_is_whole_or_not_there(tmp_path, capsys):
     assert files.read_json(tmp_path / "small.json") is None
     assert files.read_json(tmp_path / "small.json", "make it.") is None
     path = files.write_text(tmp_path / "small.json", '{"é": [1, null]}')
-    assert files.read_json(path) == files.read_json(str(path), "x") == {"é": [1, None]}
+    assert files.read_json(path) == files.read_json(path, "x") == {"é": [1, None]}
     assert capsys.readouterr().out == ""
 
 

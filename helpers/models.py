@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from helpers import config
-from helpers.engine import decoding, files, folders
+from helpers.engine import decoding, files, folders, hub
 from helpers.engine.packages import package_file
 from helpers.engine.precision import device
 
@@ -166,10 +167,18 @@ def load(which: str = "base") -> LanguageModel:
         if choice.used == "tiny":
             model, tokenizer = _tiny()
         else:
-            folder = packaged_folder() if choice.used == "packaged" else choice.fetch()
-            model, tokenizer = folders.read(folder, choice.label)
+            model, tokenizer = folders.read(_folder(choice), choice.label)
     model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
+
+
+def _folder(choice: config.Choice) -> Path:
+    """The folder of a model that was chosen, downloaded or converted if need be."""
+    if choice.used == "packaged":
+        return packaged_folder()
+    if os.path.isabs(choice.used):
+        return Path(choice.used)
+    return hub.fetch(choice.used, "model", choice.revision)
 
 
 def packaged_folder() -> Path:

@@ -47,13 +47,13 @@ def test_agrees_with_transformers(lm):
 
 
 def test_given_with_the_first_token_left_out_takes_no_token_of_the_text(lm):
-    whole = likelihood.token_log_probs(lm, "abcd", condition_on="first_token")
+    (whole,) = likelihood.score_ids(lm, lm.encode(["abcd"]), 100, progress=False)
     for cut in (1, 2, 3):
         after = likelihood.score(
             lm, ["abcd"[cut:]], given=["abcd"[:cut]], condition_on="first_token"
         )
         assert after.n_tokens[0] == 4 - cut
-        expected = whole.log_prob[cut - 1 :].sum()
+        expected = whole[cut - 1 :, 0].sum()
         assert after.log_likelihood[0] == pytest.approx(expected, abs=1e-4)
 
 
@@ -155,11 +155,9 @@ def test_a_character_of_several_tokens_is_shown_whole():
     text = "I love it \U0001f600 and 你好 and café \n\n x  "
     for name in ("tiny", "packaged"):
         lm = models.load(name)
-        for condition_on in ("bos", "first_token"):
-            table = likelihood.token_log_probs(lm, text, condition_on=condition_on)
-            skipped = 0 if condition_on == "bos" else 1
-            assert "".join(table.token) == text[skipped:]
-            assert table.token_id.tolist() == lm.encode([text])[0][skipped:]
+        table = likelihood.token_log_probs(lm, text)
+        assert "".join(table.token) == text
+        assert table.token_id.tolist() == lm.encode([text])[0]
 
 
 def words_alone():

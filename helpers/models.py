@@ -84,9 +84,7 @@ class LanguageModel:
 
         ValueError for the first text that its tokens do not give back.
         """
-        if not texts:
-            return []
-        sequences = self._tokens(texts)["input_ids"]
+        sequences = self._tokens(texts)["input_ids"] if texts else []
         for text, ids in zip(texts, sequences):
             back = self.decode(ids)
             if back != text:

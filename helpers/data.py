@@ -171,7 +171,7 @@ def splits(domain: str) -> DatasetDict:
 
 @functools.cache
 def _splits(choice: config.Choice | None) -> DatasetDict:
-    docs, _ = _documents(choice)
+    docs, facts = _documents(choice)
     n = round(len(docs) / 10)
     rest = docs.train_test_split(test_size=n, seed=config.SEED)
     inner = rest["train"].train_test_split(test_size=n, seed=config.SEED)
@@ -186,10 +186,9 @@ def _splits(choice: config.Choice | None) -> DatasetDict:
         # Begun as late as a draw of strings may begin, so that none finds fewer.
         found = chain.from_iterable(cuts(text, 99, 100) for text in part["text"])
         if (count := len(list(islice(found, least)))) < least:
-            label = choice.label if choice else "the plays"
             raise ValueError(
-                f"{label}: {name} holds {count} strings of 100 characters, and the "
-                f"series needs {least}: bring more text. Documents that share "
+                f"{facts['source']}: {name} holds {count} strings of 100 characters, "
+                f"and the series needs {least}: bring more text. Documents that share "
                 f"{PASSAGE_WORDS} words with a held-out one are left out."
             )
     return parts

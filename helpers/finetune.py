@@ -63,7 +63,6 @@ def training_arguments(
         save_total_limit=training.KEPT,
         load_best_model_at_end=True,  # best on validation documents, not the last
         restore_callback_states_from_checkpoint=True,  # how often it was no better
-        eval_on_start=True,  # the base, before it has read any of the domain
         logging_steps=max(1, steps // 24),
         logging_nan_inf_filter=False,  # a broken loss must be seen, not averaged away
         seed=config.SEED,
@@ -159,6 +158,7 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
     progress = training.Progress(title, batch * block, plots.loss_curve)
+    # First of all the base, before it has read any of the domain.
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,

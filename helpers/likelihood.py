@@ -90,9 +90,8 @@ def score_ids(
     """
     width = min(lm.context_length, WINDOW)
     todo = [w for i, ids in enumerate(sequences) for w in windows(i, ids, width)]
-    found = [
-        [np.empty((0, 2))] for _ in sequences
-    ]  # of each text, its windows' results
+    # Of each text, what its windows give, in order; nothing for a text of one id.
+    found = [[np.empty((0, 2))] for _ in sequences]
     for batch, ids in batches(lm, todo, "scoring", batch_tokens, progress):
         # logits[:, t] speaks about token t + 1, so the last token is not read.
         # (windows, tokens − 1, vocabulary)

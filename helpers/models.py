@@ -162,21 +162,22 @@ def load(which: str = "base") -> LanguageModel:
     else:
         choice = config.base() if which == "base" else config.choose("model", which)
         facts = {"base": choice.record()}
-        if choice.used == "tiny":
-            model, tokenizer = _tiny()
-        else:
-            model, tokenizer = folders.read(_folder(choice), choice.label)
+        model, tokenizer = _chosen(choice)
     model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
 
 
-def _folder(choice: config.Choice) -> Path:
-    """The folder of a model that was chosen, downloaded or converted if need be."""
+def _chosen(choice: config.Choice) -> tuple:
+    """The model and tokenizer of a choice, downloaded or converted if need be."""
+    if choice.used == "tiny":
+        return _tiny()
     if choice.used == "packaged":
-        return packaged_folder()
-    if os.path.isabs(choice.used):
-        return Path(choice.used)
-    return hub.fetch(choice.used, "model", choice.revision)
+        folder = packaged_folder()
+    elif os.path.isabs(choice.used):
+        folder = Path(choice.used)
+    else:
+        folder = hub.fetch(choice.used, "model", choice.revision)
+    return folders.read(folder, choice.label)
 
 
 def packaged_folder() -> Path:

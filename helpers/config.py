@@ -6,8 +6,6 @@ abstracts). Where they say nothing, the file settings.toml in the project's fold
 does. Changed in a live kernel, both count from the next call on.
 """
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import json
@@ -92,7 +90,7 @@ def _settings() -> dict:
         said = tomllib.loads(path.read_text("utf-8-sig")) if path.exists() else {}
     except ValueError as error:  # no TOML, or no UTF-8
         raise ValueError(f"settings.toml: {files.first_line(error)}.") from None
-    kinds = {"profile": "str"} | {f.name: f.type for f in fields(Profile)[1:]}
+    kinds = {"profile": "str"} | {f.name: f.type.__name__ for f in fields(Profile)[1:]}
     for key, value in said.items():
         if type(value).__name__ != kinds.get(key):
             known = ", ".join(f"{k} ({kind})" for k, kind in kinds.items())

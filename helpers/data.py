@@ -1,7 +1,5 @@
 """A domain's corpus: documents, splits by document, and blocks to train on."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
 import random

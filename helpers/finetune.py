@@ -6,8 +6,6 @@ On several processes or GPUs:
 accelerate launch --num_processes 2 -m helpers.finetune shakespeare
 """
 
-from __future__ import annotations
-
 from helpers import config
 from helpers.engine import terminal
 

@@ -4,8 +4,6 @@ log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teach
 forcing). Notebook 2 writes it out for one text; here it is for thousands.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from helpers.models import LanguageModel, as_texts
 
 WINDOW = 1024  # tokens seen at once at most: GPT-2's context, enough for any abstract
 BATCH_TOKENS = 1024  # scored at once, padding counted: more is no faster on a CPU
+PIECE = 1000  # characters of held-out text scored at once
 PRETRAINED = 2.5  # bits per byte of English below which a model must have read some
 ENGLISH = (
     "The river had risen in the night, and by the time the children came down to the "
@@ -116,7 +115,6 @@ def score(
     *,
     given: list[str] | None = None,
     condition_on: str = "bos",
-    batch_tokens: int = BATCH_TOKENS,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Log-likelihood of each text: one row per text, in the order given.
@@ -145,7 +143,7 @@ def score(
     first = [lm.bos_id] if condition_on == "bos" else []
     both = [before + text for before, text in zip(beginnings, texts)]
     sequences = [first + ids for ids in lm.encode(both)]
-    values = score_ids(lm, sequences, batch_tokens, progress)
+    values = score_ids(lm, sequences, BATCH_TOKENS, progress)
     for i, before in enumerate(beginnings):
         if before:
             count = _reaching(lm, before, both[i], f"given[{i}]")
@@ -200,10 +198,8 @@ def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame):
     return pd.concat(parts, ignore_index=True)
 
 
-def score_held_out(
-    lm: LanguageModel, texts: list[str], n_bytes: int, piece: int = 1000
-) -> pd.DataFrame:
-    """Scores of pieces of `piece` characters, one row each, as `score` gives them.
+def score_held_out(lm: LanguageModel, texts: list[str], n_bytes: int) -> pd.DataFrame:
+    """Scores of pieces of PIECE characters, one row each, as `score` gives them.
 
     The first piece of each text, then the second of each, and so on, until they hold
     `n_bytes` bytes or the texts end. Plays are cut as short as abstracts, because a
@@ -212,7 +208,7 @@ def score_held_out(
     `score`.
     """
     texts = as_texts(texts, "texts")
-    cut = [[t[i : i + piece] for i in range(0, len(t), piece)] for t in texts]
+    cut = [[t[i : i + PIECE] for i in range(0, len(t), PIECE)] for t in texts]
     # zip_longest gives None for texts that have ended.
     in_turn = [part for turn in zip_longest(*cut) for part in turn if part]
     ends = np.cumsum([len(part.encode("utf-8")) for part in in_turn])

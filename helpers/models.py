@@ -3,8 +3,6 @@
 Weights are float32, so that a score changes with machine and batch only by rounding.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
 import os

@@ -1,7 +1,5 @@
 """What scores say about where a text came from: detectors and a domain classifier."""
 
-from __future__ import annotations
-
 import math
 import zlib
 
@@ -14,6 +12,7 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from helpers import config
@@ -37,10 +36,8 @@ def auroc(inside: np.ndarray, outside: np.ndarray, axis: int = -1):
     return u / (inside.shape[axis] * outside.shape[axis])
 
 
-def strangers_let_in(
-    inside: np.ndarray, outside: np.ndarray, kept: float = 0.95
-) -> float:
-    """Share of outside strings accepted where a share `kept` of the inside ones is.
+def strangers_let_in(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Share of outside strings accepted where 95 % of the inside ones are.
 
     Also called the false positive rate at 95 % true positives. ValueError for an empty
     sample or what is no finite number.
@@ -48,7 +45,7 @@ def strangers_let_in(
     is_inside = [True] * len(inside) + [False] * len(outside)
     # One point for each threshold, the highest first.
     false, true, _ = roc_curve(is_inside, [*inside, *outside], drop_intermediate=False)
-    return float(false[true >= kept - 1e-12][0])  # 3 * 0.1 is not quite 0.3
+    return float(false[true >= 0.95][0])
 
 
 # ---- statistics of a string
@@ -165,10 +162,8 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """
     total = np.zeros(len(new))
     for column in known:
-        scaler = StandardScaler().fit(known[[column]])
-        kernels = KernelDensity(bandwidth="scott")
-        kernels.fit(scaler.transform(known[[column]]))
-        total += kernels.score_samples(scaler.transform(new[[column]]))
+        density = make_pipeline(StandardScaler(), KernelDensity(bandwidth="scott"))
+        total += density.fit(known[[column]]).score_samples(new[[column]])
     return pd.Series(total, index=new.index)
 
 

@@ -4,8 +4,6 @@ From its own next-token distribution, or from one reshaped by temperature, top-k
 top-p, applied in that order.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field

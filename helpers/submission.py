@@ -4,8 +4,6 @@ Every file is whole: a reader finds the old one or the new one. The manifest lis
 with its digest and its run, so that `mixed` can say what does not belong together.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re

@@ -98,8 +98,7 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
 def _choice(domain: str) -> config.Choice | None:
     """What was chosen for a domain; the plays are always the same."""
     if domain not in config.DOMAINS:
-        choices = ", ".join(config.DOMAINS)
-        raise ValueError(f"{domain!r} is not a domain; choose one of {choices}.")
+        raise ValueError(f"{domain!r} is not a domain: {' or '.join(config.DOMAINS)}.")
     return config.neurips() if domain == "neurips" else None
 
 

@@ -174,7 +174,6 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
             facts = {
                 "settings": wanted,
                 "base": config.base().record(),
-                "data": data.provenance(domain)["source"],
                 "steps": steps,
                 "seconds": round(time.time() - started),
                 "history": progress.history,

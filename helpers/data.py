@@ -69,13 +69,12 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
     elif Path(choice.used).is_absolute():
         table, source = corpora.read(Path(choice.used)), choice.label
     elif choice.used == "paperlists":
-        kept = config.ROOT / "runs" / "paperlists.parquet"
-        table = corpora.read(paperlists.fetch(choice.revision, kept))
+        file = config.ROOT / "runs" / "paperlists.parquet"
+        table = corpora.read(paperlists.fetch(choice.revision, file))
         source = PAPERLISTS + choice.revision[:7]
     else:
         table, source = _read_hub(choice), f"{choice.used}@{choice.revision}"
-    texts = corpora.texts(table, choice.label)
-    texts = pd.Series(texts, dtype="str")
+    texts = pd.Series(corpora.texts(table, choice.label), dtype="str")
     words = texts.str.split(n=SHORT).str.len()
     why = np.select(
         [words == 0, words <= SHORT, texts.duplicated()],

@@ -126,13 +126,15 @@ def sample(
         else:
             shaped = reshape(batch.logits, temperature, top_k, top_p)
         token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-        drawn = token.tolist()
+        drawn, at = token.tolist(), token[:, None]  # (rows, 1)
+        # As lists, all at once: one by one, a GPU would be waited for each time.
+        under, shape = (p.gather(1, at)[:, 0].tolist() for p in (own, shaped))
         rows = [row for row, one in enumerate(drawn) if one not in ends]
         going = [going[row] for row in rows]  # those that have not ended
         for i, row in zip(going, rows):
             samples[i].token_ids.append(drawn[row])
-            samples[i].token_log_probs.append(own[row, drawn[row]].item())
-            samples[i].sampling_log_probs.append(shaped[row, drawn[row]].item())
+            samples[i].token_log_probs.append(under[row])
+            samples[i].sampling_log_probs.append(shape[row])
         if not going or step == max_new_tokens - 1:
             break
         batch.advance(token, rows)

@@ -3,8 +3,6 @@
 Executed copies go to runs/<profile>/notebooks/.
 """
 
-from __future__ import annotations
-
 from helpers import config
 from helpers.engine import files, terminal
 

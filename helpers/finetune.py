@@ -6,8 +6,6 @@ On several processes or GPUs:
 accelerate launch --num_processes 2 -m helpers.finetune shakespeare
 """
 
-from __future__ import annotations
-
 from helpers import config
 from helpers.engine import terminal
 
@@ -23,7 +21,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from accelerate import PartialState
-from transformers import EarlyStoppingCallback, Trainer, TrainingArguments, set_seed
+from transformers import EarlyStoppingCallback, Trainer, TrainingArguments
 from transformers.trainer_callback import PrinterCallback
 
 from helpers import data, models, plots
@@ -59,12 +57,10 @@ def training_arguments(
         bf16=fast_dtype() == torch.bfloat16,  # only where it is faster
         eval_strategy="steps",
         eval_steps=steps // EVALUATIONS,
-        prediction_loss_only=True,  # the logits of all evaluations would fill memory
         save_steps=steps // EVALUATIONS,
         save_total_limit=training.KEPT,
         load_best_model_at_end=True,  # best on validation documents, not the last
         restore_callback_states_from_checkpoint=True,  # how often it was no better
-        eval_on_start=True,  # the base, before it has read any of the domain
         logging_steps=max(1, steps // 24),
         logging_nan_inf_filter=False,  # a broken loss must be seen, not averaged away
         seed=config.SEED,
@@ -127,23 +123,21 @@ def adapt(domain: str) -> pd.DataFrame:
     first = processes.is_main_process
     with files.lock(lock, waiting) if first else nullcontext():
         processes.wait_for_everyone()  # until the first of them has the lock
-        saved = folders.saved(folder) or {}  # settings, history, …
-        made_with = saved.get("settings", {})
-        if made_with and made_with != wanted and first:
-            differ = [key for key in wanted if made_with.get(key) != wanted[key]]
+        saved = folders.saved(folder)  # settings, history, …
+        differ = [k for k in wanted if saved and saved["settings"].get(k) != wanted[k]]
+        if differ:
             what = ", ".join(differ).replace("sha256", "corpus")
-            print(f"Training anew on {domain}: what was here has another {what}.")
-        if made_with == wanted:
-            history = saved["history"]
-        else:
-            history = _train(domain, folder, wanted, processes)
+            processes.print(f"Training anew on {domain}: another {what} than before.")
+        if differ or not saved:
+            _train(domain, folder, wanted, processes)
+            saved = folders.saved(folder)
         if first:
             shutil.rmtree(checkpoints, ignore_errors=True)
-    return pd.DataFrame(history)
+    return pd.DataFrame(saved["history"])
 
 
-def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
-    """Train, write the model to `folder`, and return the history."""
+def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
+    """Train, and write the model to `folder`."""
     started = time.time()
     config.keep_auto()  # for whoever opens another notebook with these models
     checkpoints = config.runs() / "checkpoints" / domain
@@ -159,10 +153,10 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
     # At least one step between evaluations.
     steps = max(EVALUATIONS, tokens // (batch * block))
 
-    set_seed(config.SEED)
     prepare_for_training(lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
     progress = training.Progress(title, steps, batch * block, plots.loss_curve)
+    # First of all the base, before it has read any of the domain.
     fresh = {"eval_on_start": resume is None}
     trainer = Trainer(
         model=lm.model,
@@ -180,14 +174,12 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> list[dict]:
             facts = {
                 "settings": wanted,
                 "base": config.base().record(),
-                "data": data.provenance(domain)["source"],
                 "steps": steps,
                 "seconds": round(time.time() - started),
                 "history": progress.history,
             }
             folders.save(lm.model, lm.tokenizer, folder, **facts)
-    processes.wait_for_everyone()
-    return progress.history
+    processes.wait_for_everyone()  # until the model is there
 
 
 def _blocks(domain: str, split: str, lm: LanguageModel, block: int):
@@ -208,12 +200,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("domain", choices=config.DOMAINS)
     domain = parser.parse_args().domain
-    is_first = PartialState(cpu=not torch.cuda.is_available()).is_main_process
-    if is_first:
-        config.describe()
+    processes = PartialState(cpu=not torch.cuda.is_available())
+    processes.on_main_process(config.describe)()
     history = adapt(domain)
-    if is_first:
-        print(history[history.split == "validation"].to_string(index=False))
+    processes.print(history[history.split == "validation"].to_string(index=False))
 
 
 if __name__ == "__main__":

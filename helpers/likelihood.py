@@ -4,8 +4,6 @@ log p(x) = Σ_t log p(x_t | x_<t): one pass of the model gives every term (teach
 forcing). Notebook 2 writes it out for one text; here it is for thousands.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from helpers.models import LanguageModel, as_texts
 
 WINDOW = 1024  # tokens seen at once at most: GPT-2's context, enough for any abstract
 BATCH_TOKENS = 1024  # scored at once, padding counted: more is no faster on a CPU
+PIECE = 1000  # characters of held-out text scored at once
 PRETRAINED = 2.5  # bits per byte of English below which a model must have read some
 ENGLISH = (
     "The river had risen in the night, and by the time the children came down to the "
@@ -51,31 +50,33 @@ def windows(index: int, ids: list[int], width: int) -> Iterator[Window]:
     a width (the last by what is left) and scores only the ids it adds, so each of
     those has at least half a window of context.
     """
-    yield Window(index, ids[:width], min(len(ids), width) - 1)
-    stop = width
-    while stop < len(ids):
-        done, stop = stop, min(len(ids), stop + width // 2)
-        yield Window(index, ids[stop - width : stop], stop - done)
+    done, stop = 1, width  # `done` ids are scored or given
+    while done < len(ids):
+        stop = min(stop, len(ids))
+        yield Window(index, ids[max(0, stop - width) : stop], stop - done)
+        done, stop = stop, stop + width // 2
 
 
-def batches(sorted_windows: list[Window], batch_tokens: int) -> Iterator[list[Window]]:
-    """Groups of windows, longest first, of at most `batch_tokens` or one longer one."""
-    done = 0
-    while done < len(sorted_windows):
-        longest = len(sorted_windows[done].ids)
-        size = max(1, batch_tokens // longest)
-        yield sorted_windows[done : done + size]
-        done += size
+def batches(
+    lm: LanguageModel, todo: list[Window], doing: str, batch_tokens: int, progress: bool
+) -> Iterator[tuple[list[Window], torch.Tensor]]:
+    """Windows in batches, each with its ids as one tensor (windows, tokens).
 
-
-def padded(lm: LanguageModel, batch: list[Window]) -> torch.Tensor:
-    """The ids of windows as one tensor (windows, tokens), filled up with separators.
-
-    On the right, where a causal model never looks: no mask is needed.
+    A batch has at most `batch_tokens` tokens, or one longer window. It is padded with
+    separators on the right, where a causal model never looks: no mask is needed.
     """
-    rows = [torch.tensor(window.ids) for window in batch]
-    ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
-    return ids.to(lm.device)
+    # Longest first, to pad little. The sort is stable, and the windows of a text that
+    # has several are all of one length, so they stay in order.
+    todo = sorted(todo, key=lambda window: -len(window.ids))
+    options = {"leave": False, "delay": 2, "disable": not progress}
+    with tqdm(total=len(todo), desc=f"{doing} under {lm.name}", **options) as bar:
+        while todo:
+            size = max(1, batch_tokens // len(todo[0].ids))
+            batch, todo = todo[:size], todo[size:]
+            rows = [torch.tensor(window.ids) for window in batch]
+            ids = pad_sequence(rows, batch_first=True, padding_value=lm.bos_id)
+            yield batch, ids.to(lm.device)
+            bar.update(len(batch))
 
 
 @torch.inference_mode()
@@ -88,41 +89,21 @@ def score_ids(
     """
     width = min(lm.context_length, WINDOW)
     todo = [w for i, ids in enumerate(sequences) for w in windows(i, ids, width)]
-    # Longest first, to pad little. The sort is stable, and the windows of a text that
-    # has several are all of one length, so they stay in order.
-    todo = sorted((w for w in todo if w.n_scored > 0), key=lambda w: -len(w.ids))
-    found = [[] for _ in sequences]  # of each text, the windows' results in order
-
-    options = {"leave": False, "delay": 2, "disable": not progress}
-    with tqdm(total=len(todo), desc=f"scoring under {lm.name}", **options) as bar:
-        for batch in batches(todo, batch_tokens):
-            ids = padded(lm, batch)  # (windows, tokens)
-            # logits[:, t] speaks about token t + 1, so the last token is not read.
-            # (windows, tokens − 1, vocabulary)
-            logits = lm.model(ids[:, :-1], use_cache=False).logits.float()
-            chosen = logits.gather(-1, ids[:, 1:, None])  # (windows, tokens − 1, 1)
-            # Not log_softmax: on some CPUs its errors sum to as much as 0.001 nats.
-            log_p = chosen - logits.logsumexp(-1, keepdim=True)
-            rank = 1 + (logits > chosen).sum(-1, keepdim=True)
-            both = torch.cat([log_p.double(), rank], dim=-1).cpu().numpy()
-            for window, values in zip(batch, both):
-                end = len(window.ids) - 1  # values[t] is about token t + 1
-                found[window.index].append(values[end - window.n_scored : end])
-            bar.update(len(batch))
-    return [np.concatenate([np.empty((0, 2)), *parts]) for parts in found]
-
-
-def encoded(lm: LanguageModel, texts: list[str], condition_on: str) -> list[list[int]]:
-    """The ids of each text, after the separator ("bos") or as they are ("first_token").
-
-    ValueError for another `condition_on`.
-    """
-    if condition_on not in ("bos", "first_token"):
-        raise ValueError(
-            f'condition_on={condition_on!r}: choose "bos" or "first_token".'
-        )
-    given = [lm.bos_id] if condition_on == "bos" else []
-    return [given + ids for ids in lm.encode(texts)]
+    # Of each text, what its windows give, in order; nothing for a text of one id.
+    found = [[np.empty((0, 2))] for _ in sequences]
+    for batch, ids in batches(lm, todo, "scoring", batch_tokens, progress):
+        # logits[:, t] speaks about token t + 1, so the last token is not read.
+        # (windows, tokens − 1, vocabulary)
+        logits = lm.model(ids[:, :-1], use_cache=False).logits.float()
+        chosen = logits.gather(-1, ids[:, 1:, None])  # (windows, tokens − 1, 1)
+        # Not log_softmax: on some CPUs its errors sum to as much as 0.001 nats.
+        log_p = chosen - logits.logsumexp(-1, keepdim=True)
+        rank = 1 + (logits > chosen).sum(-1, keepdim=True)
+        both = torch.cat([log_p.double(), rank], dim=-1).cpu().numpy()
+        for window, values in zip(batch, both):
+            end = len(window.ids) - 1  # values[t] is about token t + 1
+            found[window.index].append(values[end - window.n_scored : end])
+    return [np.concatenate(parts) for parts in found]
 
 
 # ---- tables of scores
@@ -134,7 +115,6 @@ def score(
     *,
     given: list[str] | None = None,
     condition_on: str = "bos",
-    batch_tokens: int = BATCH_TOKENS,
     progress: bool = True,
 ) -> pd.DataFrame:
     """Log-likelihood of each text: one row per text, in the order given.
@@ -158,8 +138,12 @@ def score(
     beginnings = as_texts([""] * len(texts) if given is None else given, "given")
     if len(beginnings) != len(texts):
         raise ValueError(f"given has {len(beginnings)} texts, and texts {len(texts)}.")
+    if condition_on not in ("bos", "first_token"):
+        raise ValueError(f'condition_on={condition_on!r}: "bos" or "first_token".')
+    first = [lm.bos_id] if condition_on == "bos" else []
     both = [before + text for before, text in zip(beginnings, texts)]
-    values = score_ids(lm, encoded(lm, both, condition_on), batch_tokens, progress)
+    sequences = [first + ids for ids in lm.encode(both)]
+    values = score_ids(lm, sequences, BATCH_TOKENS, progress)
     for i, before in enumerate(beginnings):
         if before:
             count = _reaching(lm, before, both[i], f"given[{i}]")
@@ -182,23 +166,19 @@ def _reaching(lm: LanguageModel, before: str, both: str, name: str) -> int:
     return sum(end > len(before) for end in ends)
 
 
-def token_log_probs(
-    lm: LanguageModel, text: str, *, condition_on: str = "bos"
-) -> pd.DataFrame:
-    """One text, token by token.
+def token_log_probs(lm: LanguageModel, text: str) -> pd.DataFrame:
+    """One text, token by token, the first given the separator.
 
     Columns `token_id`, `token` (its text; a character of several tokens stands at the
     first of them, and the others are empty), `log_prob` (nats), `rank` (1 = likeliest).
     """
-    ids = encoded(lm, as_texts([text], "texts"), condition_on)
-    values = score_ids(lm, ids, BATCH_TOKENS, progress=False)[0]
+    (ids,) = lm.encode(as_texts([text], "texts"))
+    (values,) = score_ids(lm, [[lm.bos_id, *ids]], BATCH_TOKENS, progress=False)
     ends = lm.ends(text)
-    pieces = [text[start:end] for start, end in zip([0, *ends], ends)]
-    scored = len(values)  # with "first_token" one less than there are
     return pd.DataFrame(
         {
-            "token_id": ids[0][1:],
-            "token": pieces[len(pieces) - scored :],
+            "token_id": ids,
+            "token": [text[start:end] for start, end in zip([0, *ends], ends)],
             "log_prob": values[:, 0],
             "rank": values[:, 1].astype(int),
         }
@@ -218,21 +198,17 @@ def score_table(models: dict[str, LanguageModel], strings: pd.DataFrame):
     return pd.concat(parts, ignore_index=True)
 
 
-def score_held_out(
-    lm: LanguageModel, texts: list[str], n_bytes: int, piece: int = 1000
-) -> pd.DataFrame:
-    """Scores of pieces of `piece` characters, one row each, as `score` gives them.
+def score_held_out(lm: LanguageModel, texts: list[str], n_bytes: int) -> pd.DataFrame:
+    """Scores of pieces of PIECE characters, one row each, as `score` gives them.
 
     The first piece of each text, then the second of each, and so on, until they hold
     `n_bytes` bytes or the texts end. Plays are cut as short as abstracts, because a
     model picks up the style of what it has just read: on a long text the base would
-    catch up. `bits_per_byte` (below) makes one number of the table. ValueError for
-    pieces or bytes fewer than one, and as for `score`.
+    catch up. `bits_per_byte` (below) makes one number of the table. ValueError as for
+    `score`.
     """
-    if piece < 1 or n_bytes < 1:
-        raise ValueError(f"piece={piece} and n_bytes={n_bytes} must be at least 1.")
     texts = as_texts(texts, "texts")
-    cut = [[t[i : i + piece] for i in range(0, len(t), piece)] for t in texts]
+    cut = [[t[i : i + PIECE] for i in range(0, len(t), PIECE)] for t in texts]
     # zip_longest gives None for texts that have ended.
     in_turn = [part for turn in zip_longest(*cut) for part in turn if part]
     ends = np.cumsum([len(part.encode("utf-8")) for part in in_turn])

@@ -3,10 +3,9 @@
 Weights are float32, so that a score changes with machine and batch only by rounding.
 """
 
-from __future__ import annotations
-
 import functools
 import itertools
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import GPT2Config, GPT2LMHeadModel, GPT2Tokenizer
 
 from helpers import config
-from helpers.engine import decoding, files, folders
+from helpers.engine import decoding, files, folders, hub
 from helpers.engine.packages import package_file
 from helpers.engine.precision import device
 
@@ -83,9 +82,7 @@ class LanguageModel:
 
         ValueError for the first text that its tokens do not give back.
         """
-        if not texts:
-            return []
-        sequences = self._tokens(texts)["input_ids"]
+        sequences = self._tokens(texts)["input_ids"] if texts else []
         for text, ids in zip(texts, sequences):
             back = self.decode(ids)
             if back != text:
@@ -163,13 +160,22 @@ def load(which: str = "base") -> LanguageModel:
     else:
         choice = config.base() if which == "base" else config.choose("model", which)
         facts = {"base": choice.record()}
-        if choice.used == "tiny":
-            model, tokenizer = _tiny()
-        else:
-            folder = packaged_folder() if choice.used == "packaged" else choice.fetch()
-            model, tokenizer = folders.read(folder, choice.label)
+        model, tokenizer = _chosen(choice)
     model.loss_type = "ForCausalLM"  # a class that does not say gives a warning
     return LanguageModel(model.to(device()).eval(), tokenizer, which, facts)
+
+
+def _chosen(choice: config.Choice) -> tuple:
+    """The model and tokenizer of a choice, downloaded or converted if need be."""
+    if choice.used == "tiny":
+        return _tiny()
+    if choice.used == "packaged":
+        folder = packaged_folder()
+    elif os.path.isabs(choice.used):
+        folder = Path(choice.used)
+    else:
+        folder = hub.fetch(choice.used, "model", choice.revision)
+    return folders.read(folder, choice.label)
 
 
 def packaged_folder() -> Path:

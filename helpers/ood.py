@@ -1,7 +1,5 @@
 """What scores say about where a text came from: detectors and a domain classifier."""
 
-from __future__ import annotations
-
 import math
 import zlib
 
@@ -14,11 +12,11 @@ from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_curve
 from sklearn.model_selection import KFold
 from sklearn.neighbors import KernelDensity
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tqdm.auto import tqdm
 
-from helpers import config, likelihood
-from helpers.likelihood import interval
+from helpers import config
+from helpers.likelihood import BATCH_TOKENS, Window, batches, interval
 from helpers.models import LanguageModel, as_texts
 
 # ---- how well a score tells two samples apart
@@ -38,10 +36,8 @@ def auroc(inside: np.ndarray, outside: np.ndarray, axis: int = -1):
     return u / (inside.shape[axis] * outside.shape[axis])
 
 
-def strangers_let_in(
-    inside: np.ndarray, outside: np.ndarray, kept: float = 0.95
-) -> float:
-    """Share of outside strings accepted where a share `kept` of the inside ones is.
+def strangers_let_in(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Share of outside strings accepted where 95 % of the inside ones are.
 
     Also called the false positive rate at 95 % true positives. ValueError for an empty
     sample or what is no finite number.
@@ -49,7 +45,7 @@ def strangers_let_in(
     is_inside = [True] * len(inside) + [False] * len(outside)
     # One point for each threshold, the highest first.
     false, true, _ = roc_curve(is_inside, [*inside, *outside], drop_intermediate=False)
-    return float(false[true >= kept - 1e-12][0])  # 3 * 0.1 is not quite 0.3
+    return float(false[true >= 0.95][0])
 
 
 # ---- statistics of a string
@@ -119,14 +115,11 @@ def hidden_states(lm: LanguageModel, texts: list[str]) -> np.ndarray:
     """
     texts = as_texts(texts, "texts")
     ids = [[lm.bos_id, *ids][: lm.context_length] for ids in lm.encode(texts)]
-    todo = [likelihood.Window(i, one, 0) for i, one in enumerate(ids)]
-    todo.sort(key=lambda window: -len(window.ids))  # to pad little
-    groups = list(likelihood.batches(todo, likelihood.BATCH_TOKENS))
-    found = {}
-    for batch in tqdm(groups, f"reading under {lm.name}", leave=False, delay=2):
+    todo, found = [Window(i, one, 0) for i, one in enumerate(ids)], {}
+    for batch, ids in batches(lm, todo, "reading", BATCH_TOKENS, progress=True):
         # The model without its output matrix: what each layer hands on to the next.
-        body, padded = lm.model.base_model, likelihood.padded(lm, batch)
-        layers = body(padded, output_hidden_states=True, use_cache=False).hidden_states
+        body = lm.model.base_model
+        layers = body(ids, output_hidden_states=True, use_cache=False).hidden_states
         # (batch, tokens, width)
         middle = layers[len(layers) // 2].float().cpu().numpy()
         for window, states in zip(batch, middle):
@@ -169,10 +162,8 @@ def density_of_states(known: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """
     total = np.zeros(len(new))
     for column in known:
-        scaler = StandardScaler().fit(known[[column]])
-        kernels = KernelDensity(bandwidth="scott")
-        kernels.fit(scaler.transform(known[[column]]))
-        total += kernels.score_samples(scaler.transform(new[[column]]))
+        density = make_pipeline(StandardScaler(), KernelDensity(bandwidth="scott"))
+        total += density.fit(known[[column]]).score_samples(new[[column]])
     return pd.Series(total, index=new.index)
 
 
@@ -189,26 +180,26 @@ def worst_case(detectors: dict[str, pd.Series], cells: list[tuple[str, str]]) ->
     one cell it is that cell's own interval. KeyError for a set that is not there;
     ValueError for no cells, or as `auroc`.
     """
-    values = {
-        (home, name): scores.loc[name].to_numpy()
-        for home, scores in detectors.items()
-        for name in scores.index.unique(0)
-    }
-    strings = {name: np.arange(len(sample)) for (_, name), sample in values.items()}
+    sizes = {}  # strings in each set
+    for scores in detectors.values():
+        sizes |= scores.groupby(level=0, sort=False).size().to_dict()
+    strings = [np.arange(size) for size in sizes.values()]  # by their places
 
     def aurocs(*drawn, axis=-1):
         """The AUROC of each cell; drawn: which strings of each set."""
-        at = dict(zip(strings, drawn))
-        pairs = [
-            [values[home, name][at[name]] for name in (home, other)]
-            for home, other in cells
-        ]
-        return np.array([auroc(*pair, axis=axis) for pair in pairs])
+        at, found = dict(zip(sizes, drawn)), []
+        for home, other in cells:
+            inside, outside = (
+                detectors[home].loc[name].to_numpy()[at[name]] for name in (home, other)
+            )
+            found.append(auroc(inside, outside, axis))
+        return np.array(found)
 
-    found = aurocs(*strings.values())
-    low, high = interval(
-        lambda *drawn, axis: aurocs(*drawn, axis=axis).min(0), *strings.values()
-    )
+    def lowest(*drawn, axis):
+        return aurocs(*drawn, axis=axis).min(0)
+
+    found = aurocs(*strings)
+    low, high = interval(lowest, *strings)
     home, other = cells[found.argmin()]
     worst = {"auroc": float(found.min()), "low": low, "high": high}
     return worst | {"home": home, "set": other}

@@ -4,8 +4,6 @@ From its own next-token distribution, or from one reshaped by temperature, top-k
 top-p, applied in that order.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -128,8 +126,15 @@ def sample(
         else:
             shaped = reshape(batch.logits, temperature, top_k, top_p)
         token = _draw(shaped, [streams[i] for i in going])  # (rows,)
-        rows = _append(samples, going, token, own, shaped, ends)
+        drawn, at = token.tolist(), token[:, None]  # (rows, 1)
+        # As lists, all at once: one by one, a GPU would be waited for each time.
+        under, shape = (p.gather(1, at)[:, 0].tolist() for p in (own, shaped))
+        rows = [row for row, one in enumerate(drawn) if one not in ends]
         going = [going[row] for row in rows]  # those that have not ended
+        for i, row in zip(going, rows):
+            samples[i].token_ids.append(drawn[row])
+            samples[i].token_log_probs.append(under[row])
+            samples[i].sampling_log_probs.append(shape[row])
         if not going or step == max_new_tokens - 1:
             break
         batch.advance(rows, token[rows])
@@ -169,20 +174,6 @@ def _draw(log_probs: torch.Tensor, streams: list[torch.Generator]) -> torch.Tens
     cumulative = log_probs.exp().cumsum(-1, dtype=torch.float64)  # (rows, vocabulary)
     passed = uniform * cumulative[:, -1:]  # the sum is 1, but for rounding
     return torch.searchsorted(cumulative, passed, right=True)[:, 0]
-
-
-def _append(samples, going, token, own, shaped, ends: set[int]) -> list[int]:
-    """Add each row's token to its sample; give the rows that have not ended."""
-    log_ps = [p.gather(1, token[:, None])[:, 0].tolist() for p in (own, shaped)]
-    rows = []
-    for row, (drawn, under, shape) in enumerate(zip(token.tolist(), *log_ps)):
-        if drawn not in ends:
-            grown = samples[going[row]]
-            grown.token_ids.append(drawn)
-            grown.token_log_probs.append(under)
-            grown.sampling_log_probs.append(shape)
-            rows.append(row)
-    return rows
 
 
 def _random_streams(samples: list[Sample], seed: int) -> list[torch.Generator]:

@@ -5,8 +5,6 @@ Each set has strings of at most a hundred characters, in the form of
 is seeded, and made of what an installation has.
 """
 
-from __future__ import annotations
-
 import ast
 import random
 import re

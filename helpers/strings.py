@@ -1,7 +1,5 @@
 """The strings every model scores, three kinds of them, and how strings are cut."""
 
-from __future__ import annotations
-
 import random
 import string
 

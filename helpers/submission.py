@@ -4,8 +4,6 @@ Every file is whole: a reader finds the old one or the new one. The manifest lis
 with its digest and its run, so that `mixed` can say what does not belong together.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
@@ -28,15 +26,17 @@ MEASURES = {
 }
 # What a terminal might obey, or cannot print.
 CONTROLS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+WRAPPER = textwrap.TextWrapper(
+    88, replace_whitespace=False, break_long_words=False, break_on_hyphens=False
+)
 ODD = "missing, changed since, or of no run"
 
 
-def write_scores(scores: pd.DataFrame, path: Path | None = None) -> Path:
+def write_scores(scores: pd.DataFrame) -> Path:
     """Write `likelihoods.csv`: one row per model and string, in nats, no text."""
-    path = Path(path or config.submission() / "likelihoods.csv")
     table = scores[list(SCORE_COLUMNS)]
     text = table.to_csv(index=False, float_format="%.4f", lineterminator="\n")
-    return record(files.write_text(path, text))
+    return record(files.write_text(config.submission() / "likelihoods.csv", text))
 
 
 def read_scores(path: Path | None = None) -> pd.DataFrame:
@@ -49,10 +49,8 @@ def read_scores(path: Path | None = None) -> pd.DataFrame:
         print(odd)
     path = Path(path or config.submission() / "likelihoods.csv")
     if not path.exists():
-        raise FileNotFoundError(
-            f"{path.name} is not there yet: "
-            "run notebook 06 (or `make run`), which writes it."
-        )
+        by = "notebook 06 (or `make run`) writes it"
+        raise FileNotFoundError(f"{path.name} is not there yet: {by}.")
     try:
         if not path.read_bytes().endswith(b"\n"):
             raise ValueError("its last line is cut off")
@@ -179,12 +177,8 @@ def wrapped(text: str) -> str:
 
     Control characters are shown as �, and never sent to a terminal.
     """
-    unbroken = {"break_long_words": False, "break_on_hyphens": False}
-    lines = [
-        textwrap.fill(line, 88, replace_whitespace=False, **unbroken)
-        for line in CONTROLS.sub("�", text).split("\n")
-    ]
-    return "\n".join(lines)
+    lines = CONTROLS.sub("�", text).split("\n")
+    return "\n".join(map(WRAPPER.fill, lines))
 
 
 def write_samples(samples: list[dict]) -> Path:

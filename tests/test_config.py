@@ -4,16 +4,16 @@ import re
 
 import pytest
 
-from helpers import choices, config, data, models
+from helpers import config, data, models
 from helpers.engine import hub
 
 
 @pytest.fixture(autouse=True)
 def fresh_choices():
     """A process asks the hub once; here each test asks it anew."""
-    choices.choose.cache_clear()
+    config.choose.cache_clear()
     yield
-    choices.choose.cache_clear()
+    config.choose.cache_clear()
 
 
 def test_unknown_profile_names_the_choices(monkeypatch, fault):
@@ -223,7 +223,7 @@ def all_known(monkeypatch):
 @pytest.mark.parametrize("word", ["auto", "gpt2", "packaged", "tiny"])
 def test_a_folder_does_not_change_what_a_word_means(all_known, here, word):
     before = config.choose("model", word)
-    choices.choose.cache_clear()
+    config.choose.cache_clear()
     (here / word).mkdir()
     assert config.choose("model", word) == before
 

@@ -105,7 +105,7 @@ def test_a_model_is_trained_once_and_again_only_if_something_changed(
     finetune.adapt(DOMAIN)
     assert weights.stat().st_mtime_ns != made
     said = capsys.readouterr().out.splitlines()[0]
-    assert said == (f"Training anew on {DOMAIN}: what was here has another seed.")
+    assert said == f"Training anew on {DOMAIN}: another seed than before."
     fault("a fine-tuned model of another seed", said)
 
 

@@ -50,9 +50,10 @@ def next_tokens(lm, known) -> np.ndarray:
         ours = []
         for token in case["top_token_ids"]:
             text = case["prompt"] + lm.decode([token])
-            assert lm.encode([text]) == [[*case["token_ids"], token]]
-            table = likelihood.token_log_probs(lm, text, condition_on="first_token")
-            ours.append(table.log_prob.iloc[-1])
+            ids = [*case["token_ids"], token]
+            assert lm.encode([text]) == [ids]
+            (values,) = likelihood.score_ids(lm, [ids], 1000, progress=False)
+            ours.append(values[-1, 0])
         apart.append(np.array(ours) - case["top_log_probs"])
     return np.abs(apart)
 

@@ -47,13 +47,13 @@ def test_agrees_with_transformers(lm):
 
 
 def test_given_with_the_first_token_left_out_takes_no_token_of_the_text(lm):
-    whole = likelihood.token_log_probs(lm, "abcd", condition_on="first_token")
+    (whole,) = likelihood.score_ids(lm, lm.encode(["abcd"]), 100, progress=False)
     for cut in (1, 2, 3):
         after = likelihood.score(
             lm, ["abcd"[cut:]], given=["abcd"[:cut]], condition_on="first_token"
         )
         assert after.n_tokens[0] == 4 - cut
-        expected = whole.log_prob[cut - 1 :].sum()
+        expected = whole[cut - 1 :, 0].sum()
         assert after.log_likelihood[0] == pytest.approx(expected, abs=1e-4)
 
 
@@ -68,8 +68,10 @@ def test_first_token_given_is_transformers_loss_without_the_bos_token(lm):
 @pytest.mark.parametrize("batch_tokens", [1, 40, 10_000])
 def test_neither_batch_nor_order_matters(lm, batch_tokens):
     forward = likelihood.score(lm, TEXTS).log_likelihood
-    backward = likelihood.score(lm, TEXTS[::-1], batch_tokens=batch_tokens)
-    assert np.allclose(forward, backward.log_likelihood[::-1], atol=1e-3)
+    ids = [[lm.bos_id, *ids] for ids in lm.encode(TEXTS[::-1])]
+    backward = likelihood.score_ids(lm, ids, batch_tokens, progress=False)
+    sums = [values[:, 0].sum() for values in backward]
+    assert np.allclose(forward, sums[::-1], atol=1e-3)
 
 
 def test_token_log_probs_add_up_and_ranks_agree(lm):
@@ -155,11 +157,9 @@ def test_a_character_of_several_tokens_is_shown_whole():
     text = "I love it \U0001f600 and 你好 and café \n\n x  "
     for name in ("tiny", "packaged"):
         lm = models.load(name)
-        for condition_on in ("bos", "first_token"):
-            table = likelihood.token_log_probs(lm, text, condition_on=condition_on)
-            skipped = 0 if condition_on == "bos" else 1
-            assert "".join(table.token) == text[skipped:]
-            assert table.token_id.tolist() == lm.encode([text])[0][skipped:]
+        table = likelihood.token_log_probs(lm, text)
+        assert "".join(table.token) == text
+        assert table.token_id.tolist() == lm.encode([text])[0]
 
 
 def words_alone():
@@ -265,10 +265,11 @@ def test_a_million_characters_are_one_text_like_any_other(lm):
 
 
 def test_held_out_text_is_scored_in_pieces_of_each_text_in_turn(lm):
-    scored = likelihood.score_held_out(lm, ["a" * 25, "b" * 12], 40, piece=10)
-    assert scored.n_bytes.tolist() == [10, 10, 10, 2, 5]
-    enough = likelihood.score_held_out(lm, ["a" * 25, "b" * 12], 15, piece=10)
-    assert enough.n_bytes.tolist() == [10, 10]
+    texts = ["a" * 2500, "b" * 1200]
+    scored = likelihood.score_held_out(lm, texts, 4000)
+    assert scored.n_bytes.tolist() == [1000, 1000, 1000, 200, 500]
+    enough = likelihood.score_held_out(lm, texts, 1500)
+    assert enough.n_bytes.tolist() == [1000, 1000]
 
 
 def test_bits_per_byte_of_an_untrained_byte_model_is_near_eight(lm):

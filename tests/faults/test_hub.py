@@ -32,7 +32,7 @@ for choice in (config.base(), config.neurips()):
     if choice.used == "packaged":
         continue
     try:
-        print("whole:", choice.fetch().name)
+        print("whole:", hub.fetch(choice.used, choice.kind, choice.revision).name)
     except hub.HubError as error:
         print(f"HubError: {error}")
 """

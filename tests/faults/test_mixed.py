@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import regression
 
-from helpers import choices, config, explorer, plots, submission
+from helpers import config, explorer, plots, submission
 from helpers.engine import hub
 
 CHOOSE = "from helpers import config; print([config.base(), config.neurips()])"
@@ -41,11 +41,11 @@ def auto(monkeypatch):
     """AR_BASE and AR_NEURIPS are auto; what a test kept of them is gone after it."""
     for variable in ("AR_BASE", "AR_NEURIPS"):
         monkeypatch.setenv(variable, "auto")
-    choices.choose.cache_clear()
+    config.choose.cache_clear()
     yield
     for path in config.runs().glob("auto-*.json"):
         path.unlink()
-    choices.choose.cache_clear()
+    config.choose.cache_clear()
 
 
 def test_a_run_keeps_its_choice_when_the_hub_comes_up(auto, fault):
@@ -76,6 +76,7 @@ def test_a_choice_kept_in_a_damaged_file_is_made_anew(auto, capsys, fault):
     config.keep_auto()
     kept = config.runs() / "auto-model.json"
     kept.write_text(kept.read_text()[:20])
+    config.choose.cache_clear()
     assert config.base().used == "packaged"
     said = capsys.readouterr().out
     assert "auto-model.json is damaged and is passed over" in said

@@ -40,8 +40,10 @@ class HubError(ConnectionError):
     """What is not in the cache was not downloaded: `why`, and what to do, in a line."""
 
     def __init__(self, why: str):
-        super().__init__(f"{why}: {REMEDY}")
         self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.why}: {REMEDY}"
 
 
 def newest(repo: str, kind: str, revision: str | None = None) -> str:

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.checks.exercise_02 import by_cross_entropy, by_way, log_likelihood
+from helpers.checks.exercise_02 import by_cross_entropy, log_likelihoods
 from helpers.checks.task import Task
-from helpers.checks.tiny_model import another_model, picked, rows_of, tiny
+from helpers.checks.tiny_model import another_model, rows_of, tiny
 
 # ---- total_from_loss
 
@@ -152,11 +152,10 @@ per_word.mistakes = {
 # ---- batch_scores
 
 
-@torch.no_grad()
 def _one_by_one(model, rows):
     """Each row alone, by torch's own cross-entropy."""
-    logits = [model.eval()(row[None]).logits[0] for row in rows]
-    return torch.stack([by_cross_entropy(x, row) for x, row in zip(logits, rows)])
+    scores = [by_cross_entropy(model.eval()(row[None]).logits[0], row) for row in rows]
+    return torch.stack(scores)
 
 
 batch_scores = Task("batch_scores", _one_by_one)
@@ -190,34 +189,28 @@ batch_scores.drawn("a text that holds the separator itself", _with_separator, 2)
 batch_scores.drawn("a model just trained, with its dropout on", _just_trained, 2)
 
 
-def _batch(model, rows, side="right", masked=False):
-    """log p of each token, 0 where there is none, in a batch padded on one side."""
-    ids = pad_sequence(rows, batch_first=True, padding_side=side)  # (texts, longest)
-    real = pad_sequence([row > -1 for row in rows], True, False, side)
-    logits = model.eval()(ids, attention_mask=real.long() if masked else None).logits
-    scored = real[:, :-1] & real[:, 1:]  # both a token and the one before it
-    return picked(logits[:, :-1], ids[:, 1:]) * scored
+def _padded_left(model, rows, masked):
+    """Each row's own part of a batch padded on the left, with a mask or without."""
+    ids = pad_sequence(rows, batch_first=True, padding_side="left")  # (texts, longest)
+    real = [torch.ones_like(row) for row in rows]
+    mask = pad_sequence(real, batch_first=True, padding_side="left") if masked else None
+    logits = model.eval()(ids, attention_mask=mask).logits
+    scores = [by_cross_entropy(x[-len(row) :], row) for x, row in zip(logits, rows)]
+    return torch.stack(scores)
 
 
-def _with_padding(model, rows):
-    ids = pad_sequence(rows, batch_first=True)
-    return picked(model.eval()(ids).logits[:, :-1], ids[:, 1:]).sum(1)
+def _padded_right(wrong):
+    """What a wrong function of logits, ids and lengths gives for a batch."""
 
+    def of_rows(model, rows):
+        ids = pad_sequence(rows, batch_first=True)
+        lengths = [len(row) - 1 for row in rows]
+        return wrong(model.eval()(ids).logits, ids, torch.tensor(lengths))
 
-def _for_each_row(wrong):
-    """What a wrong function of logits and ids gives for each row, shape (texts,)."""
-
-    def of_all(model, rows):
-        model = model.eval()
-        return by_way([wrong(model(row[None]).logits[0], row) for row in rows])
-
-    return of_all
+    return of_rows
 
 
 batch_scores.mistakes = {
-    "padded on the left without a mask": lambda *args: _batch(*args, "left").sum(1),
-    "positions are counted from the padding": lambda *args: _batch(
-        *args, "left", masked=True
-    ).sum(1),
-    "padding is counted": _with_padding,
-} | {name: _for_each_row(wrong) for name, wrong in log_likelihood.mistakes.items()}
+    "padded on the left without a mask": lambda *args: _padded_left(*args, False),
+    "positions are counted from the padding": lambda *args: _padded_left(*args, True),
+} | {name: _padded_right(wrong) for name, wrong in log_likelihoods.mistakes.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import linecache
 import math
 import re
 import traceback
@@ -40,7 +39,6 @@ STOPPED = (
     ((IndexError, KeyError), "", "a place or a name that is not there"),
     (RuntimeError, "leaf", "no_grad is missing"),
     (RuntimeError, "not require grad", "no gradient to go back through"),
-    (RuntimeError, "requires grad", "a gradient in the way"),
     (ArithmeticError, "", "NaN or ∞"),
     (ValueError, "math domain", "NaN or ∞"),
     (Exception, "size|shape|broadcast|dimension|axis", "shapes that do not fit"),
@@ -82,11 +80,13 @@ def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
 
 
 def common(task, answers: list[Answer], function: Callable) -> str:
+    for answer in answers:
+        if answer.changed:
+            return f"“{answer.changed}” is changed in place"
+    for name, wrong in task.mistakes.items():
+        if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
+            return name
     failed = [answer for answer in answers if answer.status == FAILED]
-    if any(compared(answer) for answer in failed):
-        for name, wrong in task.mistakes.items():
-            if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
-                return name
     plain = [answer for answer in answers if not answer.case.measure]
     if any(compared(answer) for answer in plain if answer.status == FAILED):
         for name, turn in TURNED.items():
@@ -103,22 +103,18 @@ def common(task, answers: list[Answer], function: Callable) -> str:
 def compared(answer: Answer) -> bool:
     """Whether a number, or a text, stands beside the one expected."""
     array = numbers(answer.got)
-    seen = isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
-    return seen and not answer.changed
+    return isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
 
 
 def explains(answers: list[Answer], wrong: Callable) -> bool:
     """Whether `wrong(case)` is what the reader's function gave, in all cases.
 
-    A tuple holds what several ways of making the mistake give: one must fit all.
+    A tuple holds what several ways of making the mistake give: one must fit.
     """
-    ways = None
     for answer in answers:
         given = wrong(answer.case)
-        given = given if isinstance(given, tuple) else (given,)
-        fit = {i for i, way in enumerate(given) if alike(answer, way)}
-        ways = fit if ways is None else ways & fit
-        if not ways:
+        ways = given if isinstance(given, tuple) else (given,)
+        if not any(alike(answer, way) for way in ways):
             return False
     return True
 
@@ -146,27 +142,19 @@ def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
         unmoved = []
         for answer, other in zip(answers, cases[1:]):
             args = list(answer.case.args)
-            if size(args[i]) != size(other.args[i]):
-                continue
             args[i] = other.args[i]
             case = replace(answer.case, args=args)
-            moved = tried(case, right)
-            if moved.status == FAILED and not isinstance(moved.got, Exception):
-                unmoved.append(alike(answer, tried(case, function).got))
+            moved, again = tried(case, right), tried(case, function)
+            if moved.status == FAILED and compared(moved) and compared(again):
+                unmoved.append(alike(answer, again.got))
         if len(unmoved) > 3 and all(unmoved):
             return f"“{parameter(function, i)}” has no effect"
     return ""
 
 
-def size(value):
-    return getattr(value, "shape", len(value) if isinstance(value, list | tuple) else 1)
-
-
 def form(answer: Answer, function: Callable) -> str:
     """The cause that shows in one answer."""
     got, expected = answer.got, answer.case.expected
-    if answer.changed:
-        return f"“{answer.changed}” is changed in place"
     if isinstance(got, Endless):
         return "it does not come to an end"
     if isinstance(got, Exception):
@@ -205,8 +193,7 @@ def stopped(error: Exception, answer: Answer, function: Callable) -> str:
 
 def where(error: Exception, function: Callable) -> str:
     """The line of the reader's own function at which an exception rose."""
-    home = getattr(getattr(function, "__code__", None), "co_filename", None)
+    home = getattr(function, "__code__", None)
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == home]
-    line = linecache.getline(home, lines[-1]).strip() if lines else ""
-    return f", at “{line}”" if line else ""
+    lines = [f.line for f in frames if home and f.filename == home.co_filename]
+    return f", at “{lines[-1]}”" if lines and lines[-1] else ""

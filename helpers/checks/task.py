@@ -22,19 +22,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from helpers.checks import causes
+from helpers.checks import causes, trial
 from helpers.checks.answers import code, show
-from helpers.checks.trial import (
-    FAILED,
-    PASSED,
-    SECONDS,
-    STATUSES,
-    UNCHECKED,
-    Answer,
-    Case,
-    Endless,
-    tried,
-)
+from helpers.checks.trial import Answer, Case, tried
 from helpers.engine import folders
 
 LINES = 12  # of a report, at most
@@ -94,10 +84,10 @@ class Task:
     def _look(self, function: Callable) -> Outcome:
         answers = []
         for case in self.cases:
-            answers.append(tried(case, function, SECONDS))
-            if isinstance(answers[-1].got, Endless):
+            answers.append(tried(case, function))
+            if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
-        failed = next((a for a in answers if a.status == FAILED), None)
+        failed = next((a for a in answers if a.status == trial.FAILED), None)
         if failed is None:
             return Outcome(self, function, answers)
         likely = causes.likely(self, answers, function)
@@ -118,30 +108,29 @@ class Outcome:
     @property
     def found(self) -> dict[str, str]:
         """What became of each kind of example: failed if one of them did."""
-        found = {case.what: UNCHECKED for case in self.task.cases}
-        for status in (PASSED, UNCHECKED, FAILED):
+        found = {case.what: trial.UNCHECKED for case in self.task.cases}
+        for status in (trial.PASSED, trial.UNCHECKED, trial.FAILED):
             found |= {a.case.what: status for a in self.answers if a.status == status}
         return found
 
     @property
     def points(self) -> float:
         """The task's points, by the share of what passed."""
-        passed = list(self.found.values()).count(PASSED)
+        passed = list(self.found.values()).count(trial.PASSED)
         return round(self.task.points * passed / len(self.found), 2)
 
     def __str__(self) -> str:
         found = list(self.found.values())
-        told = [f"{found.count(s)} {s}" for s in STATUSES if s in found]
+        told = [f"{found.count(s)} {s}" for s in trial.STATUSES if s in found]
         worth = f"{self.points:g} of {self.task.points:g} points"
         lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
-        if found.count(PASSED) == len(found):
+        if found.count(trial.PASSED) == len(found):
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
         if self.failed is None:
-            blank = next(a for a in self.answers if a.status == UNCHECKED)
+            blank = next(a for a in self.answers if a.status == trial.UNCHECKED)
             return "\n".join([*lines, *self._example(blank), HOW_TO_START])
         lines += [f"failed: {self.failed.case.what}", *self._example(self.failed)]
-        others = [w for w, s in self.found.items() if s == FAILED]
-        others.remove(self.failed.case.what)
+        _, *others = [what for what, s in self.found.items() if s == trial.FAILED]
         room = LINES - len(lines)
         if len(others) > room:
             others[room - 1 :] = [f"and {len(others) - room + 1} more"]
@@ -155,8 +144,7 @@ class Outcome:
         if not call or len(call) > 60:
             i = self.answers.index(answer)
             call = f"*checks.{self.task.name}.cases[{i}].args"
-        name = getattr(self.function, "__name__", "function")
-        told = {"example": f"{name}({call})"}
+        told = {"example": f"{self.task.name}({call})"}
         if answer is self.failed:
             told["got"] = textwrap.shorten(show(answer.got), 76)
             if isinstance(answer.got, Exception):
@@ -167,8 +155,6 @@ class Outcome:
         lines = []
         for label, text in told.items():
             if text:
-                first, rest = f"  {label:<10}", 12 * " "
-                lines += textwrap.wrap(
-                    text, 88, initial_indent=first, subsequent_indent=rest
-                )
+                line = f"  {label:<10}{text}"
+                lines += textwrap.wrap(line, 88, subsequent_indent=12 * " ")
         return lines

@@ -147,7 +147,7 @@ def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
             moved, again = tried(case, right), tried(case, function)
             if moved.status == FAILED and compared(moved) and compared(again):
                 unmoved.append(alike(answer, again.got))
-        if len(unmoved) > 3 and all(unmoved):
+        if len(unmoved) > 5 and all(unmoved):
             return f"“{parameter(function, i)}” has no effect"
     return ""
 

@@ -56,28 +56,19 @@ def _ratio(scores, domain, base="base"):
     return _of(scores, domain) - _of(scores, base)
 
 
-def _by_position(s, d):
-    tuned, base = _of(s, d), _of(s, "base")
-    ratios = tuned.to_numpy() - base.to_numpy()
-    return tuple(pd.Series(ratios, texts.index) for texts in (tuned, base))
-
-
 def _of_the_other(s, d):
     other = "neurips" if d == "shakespeare" else "shakespeare"
     return _ratio(s, d, other), _ratio(s, other)
 
 
 likelihood_ratio.mistakes = {
-    "rows matched by position": _by_position,
+    "rows matched by position": lambda s, d: _of(s, d) - _of(s, "base").to_numpy(),
     "logs are divided": lambda s, d: _of(s, d) / _of(s, "base"),
     "logs are added": lambda s, d: _of(s, d) + _of(s, "base"),
     "base over fine-tuned": lambda s, d: -_ratio(s, d),
     "nothing is subtracted": lambda s, d: _of(s, d),
     "another model is taken for the base, or the domain": _of_the_other,
-    "compared with a mean": lambda s, d: (
-        _of(s, d) - _of(s, "base").mean(),
-        _of(s, d) - _of(s, d).mean(),
-    ),
+    "compared with a mean": lambda s, d: _of(s, d) - _of(s, "base").mean(),
     "divided by the length": lambda s, d: (
         _ratio(s, d) / s.groupby("text_id").n_bytes.first()
     ),
@@ -122,11 +113,6 @@ posterior.drawn("any lengths, a few nats apart, any prior", _near)
 posterior.drawn("long texts beside short ones, up to 3,000 nats apart", _far)
 
 
-def _over_strings(a, b, p):
-    x = a - b + _odds(p)
-    return np.exp(a - a.max()) / np.exp(a - a.max()).sum(), np.exp(x) / np.exp(x).sum()
-
-
 def _half_the_prior(a, b, p):
     return _logistic(a - b + math.log(p)), _logistic(a - b - math.log(1 - p))
 
@@ -144,10 +130,7 @@ posterior.mistakes = {
     "the prior is ignored": lambda a, b, p: _logistic(a - b),
     "the prior of the other domain": lambda a, b, p: _logistic(a - b - _odds(p)),
     "half of the prior": _half_the_prior,
-    "the prior multiplies the answer": lambda a, b, p: (
-        _logistic(a - b) * p,
-        _logistic(a - b) * 2 * p,
-    ),
+    "the prior multiplies the answer": lambda a, b, p: _logistic(a - b) * p,
     "the prior multiplies the logs": lambda a, b, p: _logistic(p * a - (1 - p) * b),
     "the prior is not turned into a log": lambda a, b, p: (
         _logistic(a - b + 2 * p - 1),
@@ -159,9 +142,9 @@ posterior.mistakes = {
         (a - b + _odds(p) > 0) * 1.0,
     ),
     "the log of the odds": lambda a, b, p: (a - b + _odds(p), a - b),
-    "odds, not a probability": lambda a, b, p: np.exp(a - b + _odds(p)),
     "logs are shared out": lambda a, b, p: (a / (a + b), b / (a + b)),
-    "softmax over the strings": _over_strings,
-    "one number for all texts": lambda a, b, p: _logistic((a - b).sum() + _odds(p)),
+    "softmax over the strings": lambda a, b, p: (
+        np.exp(a - a.max()) / np.exp(a - a.max()).sum()
+    ),
     "held off 0 and 1": _kept_inside,
 }

@@ -667,7 +667,7 @@ wrong("auroc", "not divided by the number of pairs")(
 wrong("auroc", "neighbours instead of all pairs")(
     lambda a, b: sum(x > y for x, y in zip(a, b)) / min(len(a), len(b))
 )
-wrong("auroc", "means or medians are compared")(
+wrong("auroc", "means are compared")(
     lambda a, b: 1.0 if np.mean(a) > np.mean(b) else 0.0
 )
 

@@ -191,9 +191,9 @@ def stopped(error: Exception, answer: Answer, function: Callable) -> str:
     return "the function stopped"
 
 
-def where(error: Exception, function: Callable) -> str:
-    """The line of the reader's own function at which an exception rose."""
-    home = getattr(function, "__code__", None)
+def where(error: Exception) -> str:
+    """The reader's own line at which an exception rose."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [f.line for f in frames if home and f.filename == home.co_filename]
+    theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    lines = [frame.line for frame in theirs if frame.filename == theirs[0].filename]
     return f", at “{lines[-1]}”" if lines and lines[-1] else ""

@@ -85,30 +85,23 @@ perplexity.drawn("a text that comes twice", _one_twice, 3)
 perplexity.drawn("books", _books, 3)
 
 
-def _other_counts(s, n):
-    counts = n.sum() - 1, n.sum() + 1, n.sum() - len(n), n.sum() + len(n)
-    return tuple(np.exp(-s.sum() / count) for count in counts)
-
-
 def _to_powers(rate):
     return 2**rate, 10**rate, np.exp(rate / math.log(2))
 
 
 perplexity.mistakes = {
-    "a mean of perplexities": lambda s, n: (
-        np.exp(-s / n).mean(),
-        np.exp(-s / n).sum(),
-    ),
+    "a mean of perplexities": lambda s, n: np.exp(-s / n).mean(),
     "every text weighs the same": lambda s, n: np.exp(-(s / n).mean()),
-    "perplexities weighted by length": lambda s, n: (
-        np.exp(-s / n) * n / n.sum()
-    ).sum(),
+    "perplexities weighted by length": lambda s, n: np.average(
+        np.exp(-s / n), weights=n
+    ),
     "no exponential": lambda s, n: (-s.sum() / n.sum(), s.sum() / n.sum()),
     "bits taken for nats": lambda s, n: _to_powers(-s.sum() / n.sum()),
     "one number for each text": lambda s, n: (np.exp(-s / n), np.exp(-s.sum() / n)),
     "divided by the number of texts": lambda s, n: np.exp(-s.mean()),
-    "the exponential comes first": lambda s, n: np.exp(-s.sum()) / n.sum(),
-    "another number of tokens": _other_counts,
+    "another number of tokens": lambda s, n: tuple(
+        np.exp(-s.sum() / (n.sum() + more)) for more in (-1, 1, -len(n), len(n))
+    ),
 }
 
 # ---- per_word
@@ -146,7 +139,6 @@ per_word.mistakes = {
         p ** rounded(n / words) for rounded in (math.floor, round, math.ceil)
     ),
     "a token or a word too many or too few": _miscounted,
-    "one of the counts alone": lambda p, n, words: (p ** (1 / words), p * n, p / words),
 }
 
 # ---- batch_scores

@@ -89,9 +89,8 @@ class Task:
                 break  # once is enough to wait for
         failed = next((a for a in answers if a.status == trial.FAILED), None)
         if failed is None:
-            return Outcome(self, function, answers)
-        likely = causes.likely(self, answers, function)
-        return Outcome(self, function, answers, failed, *likely)
+            return Outcome(self, answers)
+        return Outcome(self, answers, failed, *causes.likely(self, answers, function))
 
 
 @dataclass
@@ -99,7 +98,6 @@ class Outcome:
     """What came of a task's examples; printed, a report of a few lines."""
 
     task: Task
-    function: Callable
     answers: list[Answer]
     failed: Answer | None = None  # the first
     mistake: str = ""  # the name of the likely one, empty where none is known
@@ -148,7 +146,7 @@ class Outcome:
         if answer is self.failed:
             told["got"] = textwrap.shorten(show(answer.got), 76)
             if isinstance(answer.got, Exception):
-                told["got"] += causes.where(answer.got, self.function)
+                told["got"] += causes.where(answer.got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
         if answer is self.failed:
             told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}

@@ -23,10 +23,9 @@ TURNED = {
     "bits instead of nats": lambda right: right / math.log(2),
     "multiplied by ln 2": lambda right: right * math.log(2),
     "the logarithm to base 10": lambda right: right / math.log(10),
-    "half or twice the answer": lambda right: (right / 2, right * 2),
+    "in per cent": lambda right: 100 * right,
     "the exponential is taken": np.exp,
     "the logarithm is taken": lambda right: (np.log(right), np.log2(right)),
-    "one minus the answer": lambda right: 1 - right,
     "one over the answer": lambda right: 1 / right,
     "rounded": lambda right: (np.trunc(right), *map(right.round, range(4))),
     "another order": lambda right: (np.sort(right), np.sort(right)[::-1], right[::-1]),
@@ -72,11 +71,9 @@ def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
     It gives *all* answers, the right ones too; or all that failed have it in common.
     If there is none: the hint for the first kind of example that fails.
     """
-    name = common(task, answers, function)
-    if name:
-        return name, hint(task.name, name)
-    first = next(answer for answer in answers if answer.status == FAILED)
-    return "", hint(task.name, first.case.what)
+    first = next((answer for answer in answers if answer.status == FAILED), None)
+    name = common(task, answers, function) if first else "not written yet"
+    return name, hint(task.name, name or first.case.what)
 
 
 def common(task, answers: list[Answer], function: Callable) -> str:
@@ -137,12 +134,11 @@ def turned(case: Case, turn: Callable):
 
 def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
     """An argument that changes no answer, though it changes the right ones."""
-    cases = [answer.case for answer in answers]
-    for i in range(min((len(case.args) for case in cases), default=0)):
+    for i in range(len(answers[0].case.args) if answers else 0):
         unmoved = []
-        for answer, other in zip(answers, cases[1:]):
+        for answer, other in zip(answers, answers[1:]):
             args = list(answer.case.args)
-            args[i] = other.args[i]
+            args[i] = other.case.args[i]
             case = replace(answer.case, args=args)
             moved, again = tried(case, right), tried(case, function)
             if moved.status == FAILED and compared(moved) and compared(again):

@@ -74,7 +74,7 @@ def _ways(p):
     return p.prod(), p.sum(), p.sum().log()
 
 
-def _as_they_stand(x, i):
+def _columns(x, i):
     """The sum of what stands in the tokens' columns."""
     return x[:-1].gather(-1, i[1:, None]).sum()
 
@@ -92,12 +92,9 @@ log_likelihood.mistakes = {
     "the last token is left out": lambda x, i: _each(x, i)[:-1].sum(),
     "one token alone": lambda x, i: (_each(x, i)[0], _each(x, i)[-1]),
     "mean instead of sum": lambda x, i: (_each(x, i).mean(), -_each(x, i).mean()),
-    "not summed up": lambda x, i: (_each(x, i), _each(x, i)[:, None]),
-    "no softmax": lambda x, i: _as_they_stand(x.float(), i),
+    "no softmax": lambda x, i: _columns(x.float(), i),
     "softmax twice": lambda x, i: _each(x.float().softmax(-1), i).sum(),
-    "softmax over the wrong axis": lambda x, i: _as_they_stand(
-        x.float().log_softmax(0), i
-    ),
+    "softmax over the wrong axis": lambda x, i: _columns(x.float().log_softmax(0), i),
     "columns other than the token's": _other_columns,
     "a probability, not its log": lambda x, i: _ways(_each(x, i).exp()),
 }
@@ -250,6 +247,7 @@ def _uphill(model, ids, lr):
 
 
 training_step.mistakes = {
+    "lr is left out": lambda model, ids, lr: _step(model, ids, 1.0),
     "the weights do not move": lambda model, ids, lr: _step(model, ids, 0.0),
     "uphill instead of downhill": _uphill,
     "gradients pile up": lambda *args: _step(*args, clear=False),

@@ -15,12 +15,6 @@ from helpers.checks.task import Task
 
 
 _reshaped = sampling.reshape  # log-probabilities, by the series' own helper
-
-
-def _cut_k(x, k):
-    return _reshaped(x, top_k=k)
-
-
 reshape = Task("reshape", lambda *args: _reshaped(*args).exp())
 five = torch.tensor([0.5, 2.0, -0.5, 1.5, 0.0])
 reshape.example("nothing to do but the softmax", five, 1.0, 0, 1.0)
@@ -36,7 +30,7 @@ def _settings(rng, which):
     x = torch.tensor((rng.permutation(n) * 0.4 - rng.uniform(0, 4)).round(1)).float()
     t = rng.choice([0.3, 0.7, 1.5, 3.0]) if "T" in which else 1.0
     k = rng.integers((n + 1) // 2, n + 1) if "k" in which else 0
-    shares = _cut_k(x / t, k).softmax(-1).sort(descending=True).values
+    shares = _reshaped(x, t, k).exp().sort(descending=True).values
     middles = (shares.cumsum(-1) - shares / 2)[shares > 0]
     p = rng.choice(middles.numpy()) if "p" in which else 1.0
     return x, float(t), int(k), float(p)
@@ -76,22 +70,6 @@ reshape.example("unlikely tokens, a high temperature", unlikely, 5.0, 0, 1.0)
 reshape.drawn("logits shifted by a constant", _shifted, 4, rtol=1e-3)
 
 
-def _nucleus(keeps, sorted_back=True):
-    """Top-p that keeps what `keeps(ordered, total, p)` says, of the tokens in order.
-
-    ordered: their probabilities; total: the running sum of these.
-    """
-
-    def wrong(x, t, k, p):
-        x = _cut_k(x / t, k)
-        ordered, order = x.softmax(-1).sort(descending=True)
-        kept = keeps(ordered, ordered.cumsum(-1), p) | (p == 1)
-        kept = kept[order.argsort()] if sorted_back else kept
-        return x.masked_fill(~kept, -torch.inf).softmax(-1)
-
-    return wrong
-
-
 def _not_renormalised(x, t, k, p):
     return (x / t).softmax(-1) * (_reshaped(x, t, k, p) > -torch.inf)
 
@@ -101,13 +79,6 @@ reshape.mistakes = {
     "the logits are scaled twice": lambda x, t, k, p: _reshaped(x / t, t, k, p).exp(),
     "softmax twice": lambda *args: _reshaped(*args).exp().softmax(-1),
     "not renormalised": _not_renormalised,
-    "top-p keeps too little": _nucleus(lambda ordered, total, p: total <= p),
-    "top-p keeps one too many": _nucleus(
-        lambda ordered, total, p: F.pad(total - ordered, (1, 0))[:-1] < p
-    ),
-    "sorted and not sorted back": _nucleus(
-        lambda ordered, total, p: total - ordered < p, sorted_back=False
-    ),
 }
 
 # ---- write
@@ -242,14 +213,12 @@ write.mistakes = {
 # ---- horizon
 
 
-def _pair_by_pair(p, q, t):
-    """The definition."""
-    pairs = zip(p.tolist(), q.tolist())
-    weights = [sum((a * b) ** (1 / t) for b in row) for a, row in pairs]
-    return torch.tensor(weights) / sum(weights)
+def _in_logs(p, q, t):
+    """The joint divided by T as logits are, then summed over the second token."""
+    return ((p.log()[:, None] + q.log()) / t).logsumexp(1).softmax(0)
 
 
-horizon = Task("horizon", _pair_by_pair)
+horizon = Task("horizon", _in_logs)
 first = torch.tensor([0.6, 0.4])
 second = torch.tensor([[0.4, 0.3, 0.3], [0.98, 0.01, 0.01]])
 horizon.example("notebook 5's two words, T = 0.5", first, second, 0.5)

@@ -69,7 +69,7 @@ likelihood_ratio.mistakes = {
 
 
 def _posterior(a, b, prior):
-    """By the log of the odds."""
+    """By scipy's own logistic function, of the log of the odds."""
     return expit(a - b + logit(prior))
 
 
@@ -103,28 +103,19 @@ def _swapped(a, b, p):
     return tuple(expit(b - a + sign * logit(p)) for sign in (-1, 0, 1))
 
 
-def _kept_inside(a, b, p):
-    right = _posterior(a, b, p)
-    return tuple(right.clip(edge, 1 - edge) for edge in (1e-3, 1e-6, 1e-2))
-
-
 posterior.mistakes = {
     "the prior is ignored": lambda a, b, p: expit(a - b),
     "the prior of the other domain": lambda a, b, p: expit(a - b - logit(p)),
     "half of the prior": _half_the_prior,
     "the prior multiplies the answer": lambda a, b, p: expit(a - b) * p,
     "the prior multiplies the logs": lambda a, b, p: expit(p * a - (1 - p) * b),
-    "the prior is not turned into a log": lambda a, b, p: (
-        expit(a - b + 2 * p - 1),
-        expit(a - b + p),
-    ),
+    "the prior is not turned into a log": lambda a, b, p: expit(a - b + 2 * p - 1),
     "the domains are swapped": _swapped,
-    "a verdict, not a probability": lambda a, b, p: (
-        (a > b) * 1.0,
-        (a - b + logit(p) > 0) * 1.0,
-    ),
+    "a verdict, not a probability": lambda a, b, p: a > b,
     "the log of the odds": lambda a, b, p: (a - b + logit(p), a - b),
     "logs are shared out": lambda a, b, p: (a / (a + b), b / (a + b)),
     "softmax over the strings": lambda a, b, p: softmax(a),
-    "held off 0 and 1": _kept_inside,
+    "held off 0 and 1": lambda a, b, p: tuple(
+        _posterior(a, b, p).clip(edge, 1 - edge) for edge in (1e-2, 1e-3, 1e-6)
+    ),
 }

@@ -29,10 +29,6 @@ from helpers.engine import folders
 
 LINES = 12  # of a report, at most
 NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
-HOW_TO_START = """\
-The function gave nothing that could be looked at. If it is not written yet, put your
-own lines in the place of “# YOUR CODE HERE” and “raise NotImplementedError()”, run its
-cell, and then this one."""
 
 
 @dataclass
@@ -87,10 +83,12 @@ class Task:
             answers.append(tried(case, function))
             if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
-        failed = next((a for a in answers if a.status == trial.FAILED), None)
-        if failed is None:
-            return Outcome(self, answers)
-        return Outcome(self, answers, failed, *causes.likely(self, answers, function))
+        for status in (trial.FAILED, trial.UNCHECKED):
+            for answer in answers:
+                if answer.status == status:
+                    told = causes.likely(self, answers, function)
+                    return Outcome(self, answers, answer, *told)
+        return Outcome(self, answers)
 
 
 @dataclass
@@ -99,7 +97,7 @@ class Outcome:
 
     task: Task
     answers: list[Answer]
-    failed: Answer | None = None  # the first
+    shown: Answer | None = None  # the first that failed, or else is not written
     mistake: str = ""  # the name of the likely one, empty where none is known
     hint: str = ""
 
@@ -124,11 +122,10 @@ class Outcome:
         lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
         if found.count(trial.PASSED) == len(found):
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
-        if self.failed is None:
-            blank = next(a for a in self.answers if a.status == trial.UNCHECKED)
-            return "\n".join([*lines, *self._example(blank), HOW_TO_START])
-        lines += [f"failed: {self.failed.case.what}", *self._example(self.failed)]
-        _, *others = [what for what, s in self.found.items() if s == trial.FAILED]
+        first = self.shown.case.what
+        lines += [f"{self.shown.status}: {first}", *self._example(self.shown)]
+        others = [what for what, s in self.found.items() if s == trial.FAILED]
+        others = [what for what in others if what != first]
         room = LINES - len(lines)
         if len(others) > room:
             others[room - 1 :] = [f"and {len(others) - room + 1} more"]
@@ -143,13 +140,11 @@ class Outcome:
             i = self.answers.index(answer)
             call = f"*checks.{self.task.name}.cases[{i}].args"
         told = {"example": f"{self.task.name}({call})"}
-        if answer is self.failed:
-            told["got"] = textwrap.shorten(show(answer.got), 76)
-            if isinstance(answer.got, Exception):
-                told["got"] += causes.where(answer.got)
+        told["got"] = textwrap.shorten(show(answer.got), 76)
+        if isinstance(answer.got, Exception):
+            told["got"] += causes.where(answer.got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
-        if answer is self.failed:
-            told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
+        told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
         lines = []
         for label, text in told.items():
             if text:

@@ -1,7 +1,5 @@
 """Answers of any kind (tensor, array, Series, number, text) compared and shown."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import torch
@@ -13,7 +11,9 @@ def same(before, after) -> bool:
         return len(before) == len(after) and all(map(same, before, after))
     if isinstance(before, pd.DataFrame):
         return before.equals(after)
-    return callable(before) or np.array_equal(numbers(before), numbers(after))
+    if isinstance(before, torch.Tensor):
+        return torch.equal(before, after)
+    return callable(before) or np.array_equal(before, after)
 
 
 def _plain(value):
@@ -60,8 +60,7 @@ def show(value) -> str:
     if isinstance(value, Exception):
         return " ".join(f"{type(value).__name__}: {value}".split())
     if isinstance(value, pd.Series):
-        pairs = [f"{k!r}: {show(v)}" for k, v in value.head(6).items()]
-        return "{" + ", ".join(pairs) + (", …}" if len(value) > 6 else "}")
+        return repr(value.head(6).to_dict())
     array = numbers(value)
     measured = isinstance(value, torch.Tensor | float | np.generic)
     if array is None or (array.ndim == 0 and not measured):

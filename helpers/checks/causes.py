@@ -1,7 +1,5 @@
 """The likely cause of what failed, by name. What to do about it stands in hints.md."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 import math
@@ -24,7 +22,7 @@ TURNED = {
     "multiplied by ln 2": lambda right: right * math.log(2),
     "the logarithm to base 10": lambda right: right / math.log(10),
     "in per cent": lambda right: 100 * right,
-    "the exponential is taken": np.exp,
+    "the exponential is taken": lambda right: (np.exp(right), np.exp2(right)),
     "the logarithm is taken": lambda right: (np.log(right), np.log2(right)),
     "one over the answer": lambda right: 1 / right,
     "rounded": lambda right: (np.trunc(right), *map(right.round, range(4))),
@@ -123,13 +121,10 @@ def alike(answer: Answer, wrong) -> bool:
 
 
 def turned(case: Case, turn: Callable):
+    """What `turn` makes of the right answer, an exception where it makes no sense."""
     right = case.expected
     right = right if isinstance(right, pd.Series) else numbers(right)
-    try:
-        with np.errstate(all="ignore"):
-            return turn(right)
-    except (TypeError, IndexError, ValueError, KeyError, AttributeError):
-        return None  # it makes no sense of such an answer
+    return tried(case, lambda *args: turn(right)).got
 
 
 def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
@@ -172,8 +167,7 @@ def form(answer: Answer, function: Callable) -> str:
         return "" if of_any_length else "another shape"
     if not np.isfinite(a).all():
         return "NaN or ∞"
-    near = not answer.case.measure and agree(got, expected, NEARLY)
-    return "nearly right" if near else ""
+    return "nearly right" if agree(got, expected, NEARLY) else ""
 
 
 def stopped(error: Exception, answer: Answer, function: Callable) -> str:

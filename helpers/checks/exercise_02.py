@@ -1,6 +1,6 @@
 """Exercise 2: the log-likelihood of a text, of a padded batch; one training step."""
 
-from __future__ import annotations
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -212,23 +212,22 @@ def _after(times):
     return measure
 
 
-def _lesson(rng):
+def _lesson(rng, fewest=2, most=3):
     ids = torch.stack(rows_of(["To be or not", "That is what", "a question ?"]))
     ids = ids.roll(3, dims=1)  # the separator inside each
-    return another_model(rng), ids[: rng.integers(2, 4)], rng.choice([0.1, 0.2, 0.5])
+    return (
+        another_model(rng),
+        ids[: rng.integers(fewest, most + 1)],
+        rng.choice([0.1, 0.2, 0.5]),
+    )
 
 
-def _of_one_text(rng):
-    model, ids, lr = _lesson(rng)
-    return model, ids[:1], lr
-
-
-near = {"rtol": 1e-4}
-training_step.drawn("the loss returned, one text", _of_one_text, 3, **near)
-training_step.drawn("the loss returned, two texts or three", _lesson, 3, **near)
+_of_one_text = partial(_lesson, fewest=1, most=1)
+training_step.drawn("the loss returned, one text", _of_one_text, 3, rtol=1e-4)
+training_step.drawn("the loss returned, two texts or three", _lesson, 3, rtol=1e-4)
 for times, what in ((1, "one step"), (2, "two steps, one after the other")):
     training_step.drawn(
-        f"{what}, and the weights", _lesson, 3, measure=_after(times), **near
+        f"{what}, and the weights", _lesson, 3, measure=_after(times), rtol=1e-4
     )
 
 

@@ -1,7 +1,5 @@
 """Exercise 5: temperature, top-k, top-p; the sampling loop; the horizon of two."""
 
-from __future__ import annotations
-
 from functools import partial
 
 import numpy as np
@@ -21,7 +19,7 @@ reshape.example("nothing to do but the softmax", five, 1.0, 0, 1.0)
 reshape.example("temperature 0.5", five, 0.5, 0, 1.0)
 
 
-def _settings(rng, which):
+def _settings(rng, which="Tkp"):
     """Logits, no two alike, and settings, with those not among `which` at rest.
 
     Top-p lies between what two numbers of tokens reach.
@@ -36,14 +34,11 @@ def _settings(rng, which):
     return x, float(t), int(k), float(p)
 
 
-for what, which in {
-    "any temperature": "T",
-    "any top-k": "k",
-    "any top-p": "p",
-    "top-p among what top-k has kept": "kp",
-    "temperature, then top-k or top-p": "Tkp",
-}.items():
-    reshape.drawn(what, lambda rng, which=which: _settings(rng, which))
+reshape.drawn("any temperature", partial(_settings, which="T"))
+reshape.drawn("any top-k", partial(_settings, which="k"))
+reshape.drawn("any top-p", partial(_settings, which="p"))
+reshape.drawn("top-p among what top-k has kept", partial(_settings, which="kp"))
+reshape.drawn("temperature, then top-k or top-p", _settings)
 
 
 def _tied(rng):
@@ -52,7 +47,7 @@ def _tied(rng):
 
 
 def _shifted(rng):
-    x, *rest = _settings(rng, "Tkp")
+    x, *rest = _settings(rng)
     return x + float(rng.choice([-1000, 1000])), *rest
 
 
@@ -232,7 +227,7 @@ def _any_words(rng):
     return torch.tensor(p).float(), torch.tensor(q).float(), rng.choice([0.2, 0.5, 5.0])
 
 
-horizon.drawn("any words at any temperature", _any_words, 20)
+horizon.drawn("any words at any temperature", _any_words, 40)
 
 
 def _shared(weights):

@@ -1,13 +1,10 @@
 """Exercise 6: bits per byte; the AUROC."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
-import pandas as pd
 
-from helpers import likelihood, ood
+from helpers import ood
 from helpers.checks.task import Task
 
 # ---- bits_per_byte
@@ -17,13 +14,12 @@ def _n_bytes(text):
     return len(text.encode())
 
 
-def _by_the_helper(scores, texts):
-    n_bytes = [_n_bytes(text) for text in texts]
-    table = pd.DataFrame({"log_likelihood": scores, "n_bytes": n_bytes})
-    return likelihood.bits_per_byte(table)
+def _bits(scores, texts, size=_n_bytes):
+    """Bits of all texts by their size in all."""
+    return -math.log2(math.e) * scores.sum() / sum(map(size, texts))
 
 
-bits_per_byte = Task("bits_per_byte", _by_the_helper)
+bits_per_byte = Task("bits_per_byte", _bits)
 two = np.array([-20.0, -4.0])
 bits_per_byte.example("nearly a bit a byte", np.array([-5.5]), ["question"])
 bits_per_byte.example("two texts of unlike length", two, ["To be or not to be", "that"])
@@ -41,17 +37,8 @@ bits_per_byte.drawn(anything, _any_texts)
 bits_per_byte.example("a page", np.array([-3000.0]), [500 * "question "])
 
 
-def _bits(scores, texts, size=_n_bytes):
-    """Bits of all texts by their size in all."""
-    return -scores.sum() / math.log(2) / sum(map(size, texts))
-
-
 def _of_each(scores, texts):
     return -scores / math.log(2) / np.array([_n_bytes(text) for text in texts])
-
-
-def _words(text):
-    return len(text.split())
 
 
 bits_per_byte.mistakes = {
@@ -61,13 +48,11 @@ bits_per_byte.mistakes = {
     "not divided by the bytes": lambda s, t: (-s.sum() / math.log(2), -s.sum()),
     "a mean of ratios": lambda s, t: (_of_each(s, t).mean(), _of_each(s, t).sum()),
     "one number for each text": lambda s, t: _of_each(s, t),
-    "words instead of bytes": lambda s, t: _bits(s, t, _words),
+    "words instead of bytes": lambda s, t: _bits(s, t, lambda u: len(u.split())),
     "a mean over a sum": lambda s, t: (_bits(s, t) / len(t), _bits(s, t) * len(t)),
-    "white space is stripped": lambda s, t: _bits(s, [text.strip() for text in t]),
+    "white space is left out": lambda s, t: _bits(s, ["".join(u.split()) for u in t]),
     "texts are joined by a space": lambda s, t: _bits(s, [" ".join(t)]),
-    "another encoding": lambda s, t: _bits(
-        s, t, lambda text: len(text.encode("utf-16"))
-    ),
+    "another encoding": lambda s, t: _bits(s, t, lambda u: len(u.encode("utf-16-le"))),
 }
 
 # ---- auroc

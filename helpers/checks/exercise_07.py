@@ -1,7 +1,5 @@
 """Exercise 7: the likelihood ratio; the domain classifier."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from scipy.special import expit, logit, softmax

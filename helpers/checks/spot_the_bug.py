@@ -1,7 +1,5 @@
 """Spot the bug: a total from a loss, two perplexities, scores of a batch."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
@@ -19,21 +17,23 @@ total_from_loss.example("one token at 0.7 nats", 0.7, torch.tensor([0, 5]))
 total_from_loss.example("ten such tokens", 0.7, torch.arange(11))
 
 
+def _all_different(rng):
+    return round(rng.uniform(0.1, 6), 2), torch.arange(rng.integers(2, 40))
+
+
 def _twice(rng):
     ids = torch.tensor(rng.integers(0, 4, rng.integers(3, 31)))
     ids[[0, -1]] = 0
     return round(rng.uniform(0.1, 6), 2), ids
 
 
-for what, draw in {
-    "any loss, tokens all different": lambda rng: (
-        round(rng.uniform(0.1, 6), 2),
-        torch.arange(rng.integers(2, 40)),
-    ),
-    "a token, or the separator, that comes twice": _twice,
-    "long texts and high losses": lambda rng: (rng.uniform(11, 20), torch.arange(150)),
-}.items():
-    total_from_loss.drawn(what, draw)
+def _long(rng):
+    return rng.uniform(11, 20), torch.arange(150)
+
+
+total_from_loss.drawn("any loss, tokens all different", _all_different)
+total_from_loss.drawn("a token, or the separator, that comes twice", _twice)
+total_from_loss.drawn("long texts and high losses", _long)
 
 
 def _by_ids(loss, ids):
@@ -126,7 +126,7 @@ per_word.drawn("texts of a few words", _few_words, 5)
 
 
 def _miscounted(p, n, words):
-    powers = (n - 1) / words, (n + 1) / words, n / (words + 1), (n + 1) / (words + 1)
+    powers = (n - 1) / words, (n + 1) / words, n / (words - 1), (n + 1) / (words + 1)
     return tuple(p**power for power in powers)
 
 
@@ -152,15 +152,16 @@ def _one_by_one(model, rows):
 
 batch_scores = Task("batch_scores", _one_by_one)
 TEXTS = ["That is the question", "To be", "or not", "a"]
-for what, texts in {
-    "one text": TEXTS[:1],
-    "two texts of one length": ["That is", "not you"],
-    "a long text and a short one": TEXTS[:2],
-    "several texts, one of them twice": [*TEXTS, TEXTS[1]],
-}.items():
-    batch_scores.drawn(
-        what, lambda rng, texts=texts: (another_model(rng), rows_of(texts)), 2
-    )
+
+
+def _these(*texts):
+    return lambda rng: (another_model(rng), rows_of(texts))
+
+
+batch_scores.drawn("one text", _these(TEXTS[0]), 2)
+batch_scores.drawn("two texts of one length", _these("That is", "not you"), 2)
+batch_scores.drawn("a long text and a short one", _these(*TEXTS[:2]), 2)
+batch_scores.drawn("several texts, one of them twice", _these(*TEXTS, TEXTS[1]), 2)
 
 
 def _with_separator(rng):

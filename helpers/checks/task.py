@@ -84,10 +84,10 @@ class Task:
             if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
         for status in (trial.FAILED, trial.UNCHECKED):
-            for answer in answers:
-                if answer.status == status:
-                    told = causes.likely(self, answers, function)
-                    return Outcome(self, answers, answer, *told)
+            shown = next((a for a in answers if a.status == status), None)
+            if shown:
+                likely = causes.likely(self, answers, function)
+                return Outcome(self, answers, shown, *likely)
         return Outcome(self, answers)
 
 
@@ -123,7 +123,7 @@ class Outcome:
         if found.count(trial.PASSED) == len(found):
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
         first = self.shown.case.what
-        lines += [f"{self.shown.status}: {first}", *self._example(self.shown)]
+        lines += [f"{self.shown.status}: {first}", *self._example()]
         others = [what for what, s in self.found.items() if s == trial.FAILED]
         others = [what for what in others if what != first]
         room = LINES - len(lines)
@@ -131,18 +131,18 @@ class Outcome:
             others[room - 1 :] = [f"and {len(others) - room + 1} more"]
         return "\n".join([*lines, *(f"failed: {what}" for what in others)])
 
-    def _example(self, answer: Answer) -> list[str]:
+    def _example(self) -> list[str]:
         """An example as code to paste and run, what came out, and what should have."""
-        case = answer.case
+        case, got = self.shown.case, self.shown.got
         args = [code(value) for value in case.args]
-        call = ", ".join(args) if all(args) else ""
-        if not call or len(call) > 60:
-            i = self.answers.index(answer)
+        call = ", ".join(args)
+        if not all(args) or len(call) > 60:
+            i = self.answers.index(self.shown)
             call = f"*checks.{self.task.name}.cases[{i}].args"
         told = {"example": f"{self.task.name}({call})"}
-        told["got"] = textwrap.shorten(show(answer.got), 76)
-        if isinstance(answer.got, Exception):
-            told["got"] += causes.where(answer.got)
+        told["got"] = textwrap.shorten(show(got), 76)
+        if isinstance(got, Exception):
+            told["got"] += causes.where(got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
         told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
         lines = []

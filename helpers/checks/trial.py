@@ -1,7 +1,5 @@
 """One function, one example: what comes out, and within how long."""
 
-from __future__ import annotations
-
 import copy
 import inspect
 import signal

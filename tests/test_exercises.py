@@ -523,7 +523,7 @@ def horizon_2(p_first, p_second, temperature):
     return weights / weights.sum()
 
 
-@wrong("horizon", "only the second token is scaled")
+@wrong("horizon", "only the second is scaled")
 def horizon_3(p_first, p_second, temperature):
     weights = p_first * (p_second ** (1 / temperature)).sum(1)
     return weights / weights.sum()
@@ -851,7 +851,7 @@ wrong("perplexity", "a mean of perplexities")(
     lambda s, n: sum(math.exp(-a / b) for a, b in zip(s, n)) / len(s)
 )
 wrong("perplexity", "every text weighs the same")(lambda s, n: np.exp(np.mean(-s / n)))
-wrong("perplexity", "perplexities weighted by length")(
+wrong("perplexity", "perplexities are weighted")(
     lambda s, n: (np.exp(-s / n) * n).sum() / n.sum()
 )
 wrong("perplexity", "one over the answer")(lambda s, n: math.exp(sum(s) / sum(n)))

@@ -15,7 +15,7 @@ import pandas as pd
 from helpers.checks.answers import agree, indexed_alike, numbers
 from helpers.checks.trial import FAILED, Answer, Case, Endless, parameter, tried
 
-# What may have been done to the right answer, in any task. None where it cannot be.
+# What may have been done to the right answer, in any task.
 TURNED = {
     "the sign is turned": lambda right: -right,
     "bits instead of nats": lambda right: right / math.log(2),

@@ -241,9 +241,7 @@ def _joint(p, q, t):
 
 horizon.mistakes = {
     "the second token has no say": lambda p, q, t: _shared(p ** (1 / t)),
-    "only the second token is scaled": lambda p, q, t: _shared(
-        p * (q ** (1 / t)).sum(1)
-    ),
+    "only the second is scaled": lambda p, q, t: _shared(p * (q ** (1 / t)).sum(1)),
     "T instead of 1/T": lambda p, q, t: _shared(_joint(p, q, 1 / t).sum(1)),
     "scaled twice": lambda p, q, t: _shared(_joint(p, q, t).sum(1) ** (1 / t)),
     "no temperature": lambda p, q, t: p,

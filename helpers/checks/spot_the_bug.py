@@ -27,13 +27,9 @@ def _twice(rng):
     return round(rng.uniform(0.1, 6), 2), ids
 
 
-def _long(rng):
-    return rng.uniform(11, 20), torch.arange(150)
-
-
 total_from_loss.drawn("any loss, tokens all different", _all_different)
 total_from_loss.drawn("a token, or the separator, that comes twice", _twice)
-total_from_loss.drawn("long texts and high losses", _long)
+total_from_loss.example("long texts and high losses", 19.25, torch.arange(150))
 
 
 def _by_ids(loss, ids):
@@ -70,19 +66,10 @@ def _any_texts(rng):
     return (-n * rng.uniform(0.5, 8, len(n))).round(1), n
 
 
-def _one_twice(rng):
-    n = rng.integers(1, 60, 4)[[0, 1, 1, 2, 3]]
-    return -n * np.array([2.5, 3, 3, 4, 2]), n
-
-
-def _books(rng):
-    n = rng.integers(20_000, 90_000, 3)
-    return (-n * rng.uniform(2, 4, 3)).round(), n
-
-
 perplexity.drawn("texts of any number and length", _any_texts)
-perplexity.drawn("a text that comes twice", _one_twice, 3)
-perplexity.drawn("books", _books, 3)
+twice = np.array([-8.0, -15, -15]), np.array([4, 5, 5])
+perplexity.example("a text that comes twice", *twice)
+perplexity.example("books", np.array([-90_000.0, -2e5]), np.array([30_000, 80_000]))
 
 
 def _to_powers(rate):
@@ -92,9 +79,7 @@ def _to_powers(rate):
 perplexity.mistakes = {
     "a mean of perplexities": lambda s, n: np.exp(-s / n).mean(),
     "every text weighs the same": lambda s, n: np.exp(-(s / n).mean()),
-    "perplexities weighted by length": lambda s, n: np.average(
-        np.exp(-s / n), weights=n
-    ),
+    "perplexities are weighted": lambda s, n: np.average(np.exp(-s / n), weights=n),
     "no exponential": lambda s, n: (-s.sum() / n.sum(), s.sum() / n.sum()),
     "bits taken for nats": lambda s, n: _to_powers(-s.sum() / n.sum()),
     "one number for each text": lambda s, n: (np.exp(-s / n), np.exp(-s.sum() / n)),
@@ -184,10 +169,9 @@ batch_scores.drawn("a model just trained, with its dropout on", _just_trained, 2
 
 def _padded_left(model, rows, masked):
     """Each row's own part of a batch padded on the left, with a mask or without."""
-    ids = pad_sequence(rows, batch_first=True, padding_side="left")  # (texts, longest)
-    real = [torch.ones_like(row) for row in rows]
-    mask = pad_sequence(real, batch_first=True, padding_side="left") if masked else None
-    logits = model.eval()(ids, attention_mask=mask).logits
+    ids = pad_sequence(rows, batch_first=True, padding_value=-1, padding_side="left")
+    mask = (ids > -1).long() if masked else None
+    logits = model.eval()(ids.clamp(min=0), attention_mask=mask).logits
     scores = [by_cross_entropy(x[-len(row) :], row) for x, row in zip(logits, rows)]
     return torch.stack(scores)
 

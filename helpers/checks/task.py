@@ -25,7 +25,6 @@ import torch
 from helpers.checks import causes, trial
 from helpers.checks.answers import code, show
 from helpers.checks.trial import Answer, Case, tried
-from helpers.engine import folders
 
 LINES = 12  # of a report, at most
 NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
@@ -73,7 +72,7 @@ class Task:
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            return folders.quietly(self._look, function)
+            return self._look(function)
         finally:
             torch.set_num_threads(threads)
 
@@ -124,8 +123,7 @@ class Outcome:
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
         first = self.shown.case.what
         lines += [f"{self.shown.status}: {first}", *self._example()]
-        others = [what for what, s in self.found.items() if s == trial.FAILED]
-        others = [what for what in others if what != first]
+        others = [w for w, s in self.found.items() if s == trial.FAILED and w != first]
         room = LINES - len(lines)
         if len(others) > room:
             others[room - 1 :] = [f"and {len(others) - room + 1} more"]

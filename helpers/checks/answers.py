@@ -58,7 +58,7 @@ def agree(got, expected, rtol: float) -> bool:
 def show(value) -> str:
     """A value in one line: numbers to six figures, a shape where there are many."""
     if isinstance(value, Exception):
-        return " ".join(f"{type(value).__name__}: {value}".split())
+        return " ".join(f"{type(value).__name__}: {value}".split()).rstrip(":")
     if isinstance(value, pd.Series):
         return repr(value.head(6).to_dict())
     array = numbers(value)

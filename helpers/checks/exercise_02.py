@@ -213,13 +213,11 @@ def _after(times):
 
 
 def _lesson(rng, fewest=2, most=3):
+    """A model, ids (texts, n) of so many texts, and a learning rate."""
     ids = torch.stack(rows_of(["To be or not", "That is what", "a question ?"]))
     ids = ids.roll(3, dims=1)  # the separator inside each
-    return (
-        another_model(rng),
-        ids[: rng.integers(fewest, most + 1)],
-        rng.choice([0.1, 0.2, 0.5]),
-    )
+    number = rng.integers(fewest, most + 1)
+    return another_model(rng), ids[:number], rng.choice([0.1, 0.2, 0.5])
 
 
 _of_one_text = partial(_lesson, fewest=1, most=1)

@@ -1,7 +1,5 @@
 """Answers of any kind (tensor, array, Series, number, text) compared and shown."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import torch
@@ -9,15 +7,13 @@ import torch
 
 def same(before, after) -> bool:
     """Whether an argument is what it was. A model may change: training changes it."""
-    if isinstance(before, torch.Tensor):
-        return torch.equal(before, after)
-    if isinstance(before, np.ndarray):
-        return np.array_equal(before, after)
-    if isinstance(before, pd.DataFrame):
-        return before.equals(after)
     if isinstance(before, list):
         return len(before) == len(after) and all(map(same, before, after))
-    return callable(before) or before == after
+    if isinstance(before, pd.DataFrame):
+        return before.equals(after)
+    if isinstance(before, torch.Tensor):
+        return torch.equal(before, after)
+    return callable(before) or np.array_equal(before, after)
 
 
 def _plain(value):
@@ -49,9 +45,7 @@ def agree(got, expected, rtol: float) -> bool:
     if isinstance(got, str) or isinstance(expected, str):
         return type(got) is type(expected) and got == expected
     if isinstance(expected, pd.Series):
-        if not isinstance(got, pd.Series):
-            return False
-        if not indexed_alike(got, expected):
+        if not isinstance(got, pd.Series) or not indexed_alike(got, expected):
             return False
         got = got.reindex(expected.index)
     a, b = numbers(got), numbers(expected)
@@ -64,10 +58,9 @@ def agree(got, expected, rtol: float) -> bool:
 def show(value) -> str:
     """A value in one line: numbers to six figures, a shape where there are many."""
     if isinstance(value, Exception):
-        return " ".join(f"{type(value).__name__}: {value}".split())
+        return " ".join(f"{type(value).__name__}: {value}".split()).rstrip(":")
     if isinstance(value, pd.Series):
-        pairs = [f"{k!r}: {show(v)}" for k, v in value.head(6).items()]
-        return "{" + ", ".join(pairs) + (", …}" if len(value) > 6 else "}")
+        return repr(value.head(6).to_dict())
     array = numbers(value)
     measured = isinstance(value, torch.Tensor | float | np.generic)
     if array is None or (array.ndim == 0 and not measured):
@@ -89,9 +82,8 @@ def code(value) -> str:
     kind = str(getattr(value, "dtype", ""))
     if kind not in ("torch.float32", "torch.int64", "float64", "int64"):
         return ""
+    maker = "torch.tensor" if isinstance(value, torch.Tensor) else "np.array"
     # As few digits as tell each number from its neighbours.
     digits = {"separator": ", ", "floatmode": "unique", "threshold": 99}
     plain = " ".join(np.array2string(np.asarray(value), **digits).split())
-    return (
-        f"torch.tensor({plain})" if kind.startswith("torch") else f"np.array({plain})"
-    )
+    return f"{maker}({plain})"

@@ -1,10 +1,7 @@
 """The likely cause of what failed, by name. What to do about it stands in hints.md."""
 
-from __future__ import annotations
-
 import functools
 import inspect
-import linecache
 import math
 import re
 import traceback
@@ -18,16 +15,15 @@ import pandas as pd
 from helpers.checks.answers import agree, indexed_alike, numbers
 from helpers.checks.trial import FAILED, Answer, Case, Endless, parameter, tried
 
-# What may have been done to the right answer, in any task. None where it cannot be.
+# What may have been done to the right answer, in any task.
 TURNED = {
     "the sign is turned": lambda right: -right,
     "bits instead of nats": lambda right: right / math.log(2),
     "multiplied by ln 2": lambda right: right * math.log(2),
     "the logarithm to base 10": lambda right: right / math.log(10),
-    "half or twice the answer": lambda right: (right / 2, right * 2),
-    "the exponential is taken": np.exp,
+    "in per cent": lambda right: 100 * right,
+    "the exponential is taken": lambda right: (np.exp(right), np.exp2(right)),
     "the logarithm is taken": lambda right: (np.log(right), np.log2(right)),
-    "one minus the answer": lambda right: 1 - right,
     "one over the answer": lambda right: 1 / right,
     "rounded": lambda right: (np.trunc(right), *map(right.round, range(4))),
     "another order": lambda right: (np.sort(right), np.sort(right)[::-1], right[::-1]),
@@ -40,7 +36,6 @@ STOPPED = (
     ((IndexError, KeyError), "", "a place or a name that is not there"),
     (RuntimeError, "leaf", "no_grad is missing"),
     (RuntimeError, "not require grad", "no gradient to go back through"),
-    (RuntimeError, "requires grad", "a gradient in the way"),
     (ArithmeticError, "", "NaN or ∞"),
     (ValueError, "math domain", "NaN or ∞"),
     (Exception, "size|shape|broadcast|dimension|axis", "shapes that do not fit"),
@@ -74,19 +69,19 @@ def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
     It gives *all* answers, the right ones too; or all that failed have it in common.
     If there is none: the hint for the first kind of example that fails.
     """
-    name = common(task, answers, function)
-    if name:
-        return name, hint(task.name, name)
-    first = next(answer for answer in answers if answer.status == FAILED)
-    return "", hint(task.name, first.case.what)
+    first = next((answer for answer in answers if answer.status == FAILED), None)
+    name = common(task, answers, function) if first else "not written yet"
+    return name, hint(task.name, name or first.case.what)
 
 
 def common(task, answers: list[Answer], function: Callable) -> str:
+    for answer in answers:
+        if answer.changed:
+            return f"“{answer.changed}” is changed in place"
+    for name, wrong in task.mistakes.items():
+        if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
+            return name
     failed = [answer for answer in answers if answer.status == FAILED]
-    if any(compared(answer) for answer in failed):
-        for name, wrong in task.mistakes.items():
-            if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
-                return name
     plain = [answer for answer in answers if not answer.case.measure]
     if any(compared(answer) for answer in plain if answer.status == FAILED):
         for name, turn in TURNED.items():
@@ -103,22 +98,18 @@ def common(task, answers: list[Answer], function: Callable) -> str:
 def compared(answer: Answer) -> bool:
     """Whether a number, or a text, stands beside the one expected."""
     array = numbers(answer.got)
-    seen = isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
-    return seen and not answer.changed
+    return isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
 
 
 def explains(answers: list[Answer], wrong: Callable) -> bool:
     """Whether `wrong(case)` is what the reader's function gave, in all cases.
 
-    A tuple holds what several ways of making the mistake give: one must fit all.
+    A tuple holds what several ways of making the mistake give: one must fit.
     """
-    ways = None
     for answer in answers:
         given = wrong(answer.case)
-        given = given if isinstance(given, tuple) else (given,)
-        fit = {i for i, way in enumerate(given) if alike(answer, way)}
-        ways = fit if ways is None else ways & fit
-        if not ways:
+        ways = given if isinstance(given, tuple) else (given,)
+        if not any(alike(answer, way) for way in ways):
             return False
     return True
 
@@ -130,43 +121,31 @@ def alike(answer: Answer, wrong) -> bool:
 
 
 def turned(case: Case, turn: Callable):
+    """What `turn` makes of the right answer, an exception where it makes no sense."""
     right = case.expected
     right = right if isinstance(right, pd.Series) else numbers(right)
-    try:
-        with np.errstate(all="ignore"):
-            return turn(right)
-    except (TypeError, IndexError, ValueError, KeyError, AttributeError):
-        return None  # it makes no sense of such an answer
+    return tried(case, lambda *args: turn(right)).got
 
 
 def idle(answers: list[Answer], right: Callable, function: Callable) -> str:
     """An argument that changes no answer, though it changes the right ones."""
-    cases = [answer.case for answer in answers]
-    for i in range(min((len(case.args) for case in cases), default=0)):
+    for i in range(len(answers[0].case.args) if answers else 0):
         unmoved = []
-        for answer, other in zip(answers, cases[1:]):
+        for answer, other in zip(answers, answers[1:]):
             args = list(answer.case.args)
-            if size(args[i]) != size(other.args[i]):
-                continue
-            args[i] = other.args[i]
+            args[i] = other.case.args[i]
             case = replace(answer.case, args=args)
-            moved = tried(case, right)
-            if moved.status == FAILED and not isinstance(moved.got, Exception):
-                unmoved.append(alike(answer, tried(case, function).got))
-        if len(unmoved) > 3 and all(unmoved):
+            moved, again = tried(case, right), tried(case, function)
+            if moved.status == FAILED and compared(moved) and compared(again):
+                unmoved.append(alike(answer, again.got))
+        if len(unmoved) > 5 and all(unmoved):
             return f"“{parameter(function, i)}” has no effect"
     return ""
-
-
-def size(value):
-    return getattr(value, "shape", len(value) if isinstance(value, list | tuple) else 1)
 
 
 def form(answer: Answer, function: Callable) -> str:
     """The cause that shows in one answer."""
     got, expected = answer.got, answer.case.expected
-    if answer.changed:
-        return f"“{answer.changed}” is changed in place"
     if isinstance(got, Endless):
         return "it does not come to an end"
     if isinstance(got, Exception):
@@ -188,8 +167,7 @@ def form(answer: Answer, function: Callable) -> str:
         return "" if of_any_length else "another shape"
     if not np.isfinite(a).all():
         return "NaN or ∞"
-    near = not answer.case.measure and agree(got, expected, NEARLY)
-    return "nearly right" if near else ""
+    return "nearly right" if agree(got, expected, NEARLY) else ""
 
 
 def stopped(error: Exception, answer: Answer, function: Callable) -> str:
@@ -203,10 +181,9 @@ def stopped(error: Exception, answer: Answer, function: Callable) -> str:
     return "the function stopped"
 
 
-def where(error: Exception, function: Callable) -> str:
-    """The line of the reader's own function at which an exception rose."""
-    home = getattr(getattr(function, "__code__", None), "co_filename", None)
+def where(error: Exception) -> str:
+    """The reader's own line at which an exception rose."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.lineno for frame in frames if frame.filename == home]
-    line = linecache.getline(home, lines[-1]).strip() if lines else ""
-    return f", at “{line}”" if line else ""
+    theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    lines = [frame.line for frame in theirs if frame.filename == theirs[0].filename]
+    return f", at “{lines[-1]}”" if lines and lines[-1] else ""

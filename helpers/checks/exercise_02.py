@@ -1,6 +1,6 @@
 """Exercise 2: the log-likelihood of a text, of a padded batch; one training step."""
 
-from __future__ import annotations
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -46,10 +46,9 @@ def _in_bfloat16(rng):
     return 1.5 * noise(rng, 400, 50).bfloat16(), torch.tensor(rng.integers(0, 50, 400))
 
 
-@torch.no_grad()
 def _to_be(rng):
     [ids] = rows_of(["To be, or not to be"])
-    return tiny().model(ids[None]).logits[0], ids
+    return tiny().model(ids[None]).logits[0].detach(), ids
 
 
 logits = "logits as a model gives them, tokens all different"
@@ -67,6 +66,7 @@ def _each(x, i):
 
 
 def _sums(each):
+    """The sum of all, of all but the first, of all but the last."""
     return each.sum(), each[1:].sum(), each[:-1].sum()
 
 
@@ -74,11 +74,9 @@ def _ways(p):
     return p.prod(), p.sum(), p.sum().log()
 
 
-def _wrong_axis(x, i):
-    down, over_all = x.float().log_softmax(0), x.float().flatten().log_softmax(0)
-    return tuple(
-        y[:-1].gather(-1, i[1:, None]).sum() for y in (down, over_all.view_as(x))
-    )
+def _columns(x, i):
+    """The sum of what stands in the tokens' columns."""
+    return x[:-1].gather(-1, i[1:, None]).sum()
 
 
 def _other_columns(x, i):
@@ -94,10 +92,9 @@ log_likelihood.mistakes = {
     "the last token is left out": lambda x, i: _each(x, i)[:-1].sum(),
     "one token alone": lambda x, i: (_each(x, i)[0], _each(x, i)[-1]),
     "mean instead of sum": lambda x, i: (_each(x, i).mean(), -_each(x, i).mean()),
-    "not summed up": lambda x, i: (_each(x, i), _each(x, i)[:, None]),
-    "no softmax": lambda x, i: x[:-1].float().gather(-1, i[1:, None]).sum(),
+    "no softmax": lambda x, i: _columns(x.float(), i),
     "softmax twice": lambda x, i: _each(x.float().softmax(-1), i).sum(),
-    "softmax over the wrong axis": _wrong_axis,
+    "softmax over the wrong axis": lambda x, i: _columns(x.float().log_softmax(0), i),
     "columns other than the token's": _other_columns,
     "a probability, not its log": lambda x, i: _ways(_each(x, i).exp()),
 }
@@ -105,12 +102,17 @@ log_likelihood.mistakes = {
 # ---- log_likelihoods
 
 
-def _text_by_text(logits, ids, lengths):
-    rows = [(x[: n + 1], i[: n + 1]) for x, i, n in zip(logits, ids, lengths)]
-    return torch.stack([by_cross_entropy(*row) for row in rows])
+def for_each_text(function):
+    """What a function of one text gives for each of a batch; several ways apart."""
+
+    def of_all(x, i, n):
+        found = [function(x[r, : m + 1], i[r, : m + 1]) for r, m in enumerate(n)]
+        return tuple(zip(*found)) if isinstance(found[0], tuple) else torch.stack(found)
+
+    return of_all
 
 
-log_likelihoods = Task("log_likelihoods", _text_by_text)
+log_likelihoods = Task("log_likelihoods", for_each_text(by_cross_entropy))
 
 
 def _batch(rng, lengths, vocabulary=9):
@@ -159,22 +161,6 @@ def _masked(x, i, n):
     return picked(x[:, :-1], i[:, 1:]) * (torch.arange(i.shape[1] - 1) < n[:, None])
 
 
-def for_each_text(function):
-    """What a wrong function gives for each text by itself, shape (texts,)."""
-
-    def of_all(x, i, n):
-        rows = [function(x[r, : m + 1], i[r, : m + 1]) for r, m in enumerate(n)]
-        return by_way(rows)
-
-    return of_all
-
-
-def by_way(found):
-    """Of each text its value or its several ways → for each way, all texts' values."""
-    ways = zip(*(one if isinstance(one, tuple) else (one,) for one in found))
-    return tuple(list(way) for way in ways)
-
-
 log_likelihoods.mistakes = {
     "padding is counted": lambda x, i, n: picked(x[:, :-1], i[:, 1:]).sum(1),
     "the last token is left out": lambda x, i, n: _masked(x, i, n - 1).sum(1),
@@ -185,110 +171,90 @@ log_likelihoods.mistakes = {
 # ---- training_step
 
 
-def _right_step(model, ids, lr):
-    """By torch's own cross-entropy and gradients."""
-    logits, weights = model(ids).logits[:, :-1], list(model.parameters())
-    loss = F.cross_entropy(logits.mT, ids[:, 1:])
-    with torch.no_grad():
-        for weight, slope in zip(weights, torch.autograd.grad(loss, weights)):
-            weight.sub_(lr * slope)
+def _surprise(logits, ids):
+    """−log p of each token: (texts, n, vocabulary) and (texts, n) → (texts, n)."""
+    return F.cross_entropy(logits.mT, ids, reduction="none")
+
+
+def _scored(logits, ids):
+    """The same, of each token under the row before it: (texts, n - 1)."""
+    return _surprise(logits[:, :-1], ids[:, 1:])
+
+
+def _mean(logits, ids):
+    return _scored(logits, ids).mean()
+
+
+def _step(model, ids, lr, loss_of=_mean, optimizer=torch.optim.SGD, clear=True):
+    """A step by torch's own optimiser; in one that is wrong, one thing is another."""
+    optimizer = optimizer(model.parameters(), lr)
+    if clear:
+        optimizer.zero_grad()
+    loss = loss_of(model(ids).logits, ids)
+    loss.backward()
+    optimizer.step()
     return loss
 
 
-def _surprise(model, ids):
-    """−log p of each token after the first: (texts, n - 1)."""
-    return -picked(model(ids).logits[:, :-1], ids[:, 1:])
-
-
-def _mean_surprise(model, ids):
-    return _surprise(model, ids).mean()
+training_step = Task("training_step", _step)
 
 
 def _after(times):
-    """Measures what some calls do to the model.
-
-    The loss it reaches, how far its weights have moved, and the sum of all moves.
-    """
+    """Measures how far some calls move the weights, and the sum of all moves."""
 
     def measure(function, model, ids, lr):
         weights = parameters_to_vector(model.parameters()).detach()
         for _ in range(times):
             function(model, ids, lr)
         moves = parameters_to_vector(model.parameters()).detach() - weights
-        with torch.no_grad():
-            reached = _mean_surprise(model, ids)
-        return [reached.item(), moves.norm().item(), moves.sum().item()]
+        return [moves.norm().item(), moves.sum().item()]
 
     return measure
 
 
-def _lesson(rng):
+def _lesson(rng, fewest=2, most=3):
+    """A model, ids (texts, n) of so many texts, and a learning rate."""
     ids = torch.stack(rows_of(["To be or not", "That is what", "a question ?"]))
     ids = ids.roll(3, dims=1)  # the separator inside each
-    return another_model(rng), ids[: rng.integers(2, 4)], rng.choice([0.1, 0.2, 0.5])
+    number = rng.integers(fewest, most + 1)
+    return another_model(rng), ids[:number], rng.choice([0.1, 0.2, 0.5])
 
 
-def _of_one_text(rng):
-    model, ids, lr = _lesson(rng)
-    return model, ids[:1], lr
-
-
-training_step = Task("training_step", _right_step)
-near = {"rtol": 1e-4}
-training_step.drawn("the loss returned, one text", _of_one_text, 3, **near)
-training_step.drawn("the loss returned, two texts or three", _lesson, 3, **near)
+_of_one_text = partial(_lesson, fewest=1, most=1)
+training_step.drawn("the loss returned, one text", _of_one_text, 3, rtol=1e-4)
+training_step.drawn("the loss returned, two texts or three", _lesson, 3, rtol=1e-4)
 for times, what in ((1, "one step"), (2, "two steps, one after the other")):
     training_step.drawn(
-        f"{what}, and the weights", _lesson, 3, measure=_after(times), **near
+        f"{what}, and the weights", _lesson, 3, measure=_after(times), rtol=1e-4
     )
 
 
-def _step(model, ids, lr, loss_of=_mean_surprise, clear=True):
-    """A step of gradient descent in which one thing may be wrong."""
-    if clear:
-        model.zero_grad()
-    loss = loss_of(model, ids)
-    loss.backward()
-    with torch.no_grad():
-        for weight in model.parameters():
-            weight -= lr * weight.grad
-    return loss
-
-
-def _loss(of):
-    """A step whose loss is another: `of` the surprise of each token."""
-    return lambda *args: _step(*args, lambda model, ids: of(_surprise(model, ids)))
-
-
-def _scored(x_of, i_of):
-    """A step whose loss scores other rows of the logits, or other tokens."""
-
-    def loss_of(model, ids):
-        return -picked(x_of(model(ids).logits), i_of(ids)).mean()
-
+def _losing(loss_of):
+    """A step whose loss is another function of the logits and the ids."""
     return lambda *args: _step(*args, loss_of)
 
 
-def _with_adam(model, ids, lr):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    loss = _mean_surprise(model, ids)
-    loss.backward()
-    optimizer.step()
-    optimizer.zero_grad()
-    return loss
+def _loss_after(model, ids, lr):
+    _step(model, ids, lr)
+    return _mean(model(ids).logits, ids)
+
+
+def _uphill(model, ids, lr):
+    return -_step(model, ids, lr, lambda *args: -_mean(*args))
 
 
 training_step.mistakes = {
+    "lr is left out": lambda model, ids, lr: _step(model, ids, 1.0),
     "the weights do not move": lambda model, ids, lr: _step(model, ids, 0.0),
-    "uphill instead of downhill": lambda model, ids, lr: _step(model, ids, -lr),
+    "uphill instead of downhill": _uphill,
     "gradients pile up": lambda *args: _step(*args, clear=False),
-    "the loss after the step": lambda *args: _step(*args) and _mean_surprise(*args[:2]),
+    "the loss after the step": _loss_after,
     "the sign is turned": lambda *args: -_step(*args),
-    "sum instead of mean": _loss(torch.sum),
-    "one text alone": _loss(lambda each: each[0].mean()),
-    "divided by another number": _loss(lambda each: each.sum(1).mean()),
-    "no shift by one": _scored(lambda x: x, lambda i: i),
-    "shifted twice": _scored(lambda x: x[:, :-2], lambda i: i[:, 2:]),
-    "softmax twice": _scored(lambda x: x[:, :-1].softmax(-1), lambda i: i[:, 1:]),
-    "another optimiser": _with_adam,
+    "sum instead of mean": _losing(lambda x, i: _scored(x, i).sum()),
+    "one text alone": _losing(lambda x, i: _scored(x, i)[0].mean()),
+    "divided by another number": _losing(lambda x, i: _scored(x, i).sum(1).mean()),
+    "no shift by one": _losing(lambda x, i: _surprise(x, i).mean()),
+    "shifted twice": _losing(lambda x, i: _surprise(x[:, :-2], i[:, 2:]).mean()),
+    "softmax twice": _losing(lambda x, i: _mean(x.softmax(-1), i)),
+    "another optimiser": lambda *args: _step(*args, optimizer=torch.optim.AdamW),
 }

@@ -1,6 +1,6 @@
 """Exercise 5: temperature, top-k, top-p; the sampling loop; the horizon of two."""
 
-from __future__ import annotations
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,19 +13,13 @@ from helpers.checks.task import Task
 
 
 _reshaped = sampling.reshape  # log-probabilities, by the series' own helper
-
-
-def _cut_k(x, k):
-    return _reshaped(x, top_k=k)
-
-
 reshape = Task("reshape", lambda *args: _reshaped(*args).exp())
 five = torch.tensor([0.5, 2.0, -0.5, 1.5, 0.0])
 reshape.example("nothing to do but the softmax", five, 1.0, 0, 1.0)
 reshape.example("temperature 0.5", five, 0.5, 0, 1.0)
 
 
-def _settings(rng, which):
+def _settings(rng, which="Tkp"):
     """Logits, no two alike, and settings, with those not among `which` at rest.
 
     Top-p lies between what two numbers of tokens reach.
@@ -34,20 +28,17 @@ def _settings(rng, which):
     x = torch.tensor((rng.permutation(n) * 0.4 - rng.uniform(0, 4)).round(1)).float()
     t = rng.choice([0.3, 0.7, 1.5, 3.0]) if "T" in which else 1.0
     k = rng.integers((n + 1) // 2, n + 1) if "k" in which else 0
-    shares = _cut_k(x / t, k).softmax(-1).sort(descending=True).values
+    shares = _reshaped(x, t, k).exp().sort(descending=True).values
     middles = (shares.cumsum(-1) - shares / 2)[shares > 0]
     p = rng.choice(middles.numpy()) if "p" in which else 1.0
     return x, float(t), int(k), float(p)
 
 
-for what, which in {
-    "any temperature": "T",
-    "any top-k": "k",
-    "any top-p": "p",
-    "top-p among what top-k has kept": "kp",
-    "temperature, then top-k or top-p": "Tkp",
-}.items():
-    reshape.drawn(what, lambda rng, which=which: _settings(rng, which))
+reshape.drawn("any temperature", partial(_settings, which="T"))
+reshape.drawn("any top-k", partial(_settings, which="k"))
+reshape.drawn("any top-p", partial(_settings, which="p"))
+reshape.drawn("top-p among what top-k has kept", partial(_settings, which="kp"))
+reshape.drawn("temperature, then top-k or top-p", _settings)
 
 
 def _tied(rng):
@@ -56,7 +47,7 @@ def _tied(rng):
 
 
 def _shifted(rng):
-    x, *rest = _settings(rng, "Tkp")
+    x, *rest = _settings(rng)
     return x + float(rng.choice([-1000, 1000])), *rest
 
 
@@ -74,22 +65,6 @@ reshape.example("unlikely tokens, a high temperature", unlikely, 5.0, 0, 1.0)
 reshape.drawn("logits shifted by a constant", _shifted, 4, rtol=1e-3)
 
 
-def _nucleus(keeps, sorted_back=True):
-    """Top-p that keeps what `keeps(ordered, total, p)` says, of the tokens in order.
-
-    ordered: their probabilities; total: the running sum of these.
-    """
-
-    def wrong(x, t, k, p):
-        x = _cut_k(x / t, k)
-        ordered, order = x.softmax(-1).sort(descending=True)
-        kept = keeps(ordered, ordered.cumsum(-1), p) | (p == 1)
-        kept = kept[order.argsort()] if sorted_back else kept
-        return x.masked_fill(~kept, -torch.inf).softmax(-1)
-
-    return wrong
-
-
 def _not_renormalised(x, t, k, p):
     return (x / t).softmax(-1) * (_reshaped(x, t, k, p) > -torch.inf)
 
@@ -97,36 +72,25 @@ def _not_renormalised(x, t, k, p):
 reshape.mistakes = {
     "multiplied by the temperature": lambda x, t, k, p: _reshaped(x, 1 / t, k, p).exp(),
     "the logits are scaled twice": lambda x, t, k, p: _reshaped(x / t, t, k, p).exp(),
-    "the second softmax is of probabilities": lambda *args: (
-        _reshaped(*args).exp().softmax(-1)
-    ),
+    "softmax twice": lambda *args: _reshaped(*args).exp().softmax(-1),
     "not renormalised": _not_renormalised,
-    "top-p keeps too little": _nucleus(lambda ordered, total, p: total <= p),
-    "top-p keeps one too many": _nucleus(
-        lambda ordered, total, p: F.pad(total - ordered, (1, 0))[:-1] < p
-    ),
-    "sorted and not sorted back": _nucleus(
-        lambda ordered, total, p: total - ordered < p, sorted_back=False
-    ),
 }
 
 # ---- write
 
 
-def _loop(
-    f, prompt, t, end, longest, seed, draw=None, anew=False, read=lambda ids, n: ids
-):
+def _loop(f, prompt, t, end, longest, seed, anew=False, read=lambda ids, n: ids):
     """The loop, in which one thing may be wrong.
 
-    How a token is drawn, the seed set anew for each token, or what of the ids is read
-    (n: how long the prompt was).
+    The seed is set anew for each token, or not all of the ids is read (n: how many of
+    them the prompt has).
     """
     luck, ids = torch.Generator().manual_seed(seed), list(prompt)
     for _ in range(longest):
         probs = (f(read(ids, len(prompt))) / t).softmax(-1)
         if anew:
             luck.manual_seed(seed)
-        token = draw(probs) if draw else int(probs.multinomial(1, generator=luck))
+        token = int(probs.multinomial(1, generator=luck))
         if token == end:
             break
         ids.append(token)
@@ -147,18 +111,13 @@ def mixed(ids):
     return _sure(sum((i + 1) * int(token) for i, token in enumerate(ids)) % 9)
 
 
-class Uneven:
-    """The same probabilities whatever came before, and always the same tensor."""
-
-    def __init__(self, *probabilities):
-        self.logits = torch.tensor(probabilities).log()
-
-    def __call__(self, ids):
-        return self.logits
+def constant(logits, ids):
+    """The same logits whatever came before, and always the same tensor."""
+    return logits
 
 
-def _texts(function, *args):
-    return [[int(i) for i in function(*args, seed)] for seed in range(600)]
+def _texts(function, *args, seeds=600):
+    return [[int(i) for i in function(*args, seed)] for seed in range(seeds)]
 
 
 def _shares(function, *args):
@@ -177,9 +136,8 @@ def _length(function, *args):
 
 
 def _twice(function, *args):
-    """The share of twenty seeds that give the same text twice."""
-    pairs = [(function(*args, seed), function(*args, seed)) for seed in range(20)]
-    return [np.mean([list(map(int, one)) == list(map(int, two)) for one, two in pairs])]
+    """1 if twenty seeds give the same texts twice, else 0."""
+    return [_texts(function, *args, seeds=20) == _texts(function, *args, seeds=20)]
 
 
 write = Task("write", _loop)
@@ -200,25 +158,24 @@ def _any_prompt(rng):
 
 order = "the next token depends on all before it, and on their order"
 write.drawn(order, _any_prompt, 20)
-halved = torch.tensor([0.5, 0.3, 0.2]) ** 2  # what temperature one half makes of it
-halved = (halved / halved.sum()).tolist()
+uneven = partial(constant, torch.tensor([0.5, 0.3, 0.2]).log())
+halved = [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]  # what T = 0.5 makes of it
 repeated = sum(p * p for p in halved)
 write.example(
     "shares of 0, 1, 2 (p = 0.5, 0.3, 0.2; T = 0.5), and of seconds that repeat them",
-    *(Uneven(0.5, 0.3, 0.2), [0], 0.5, 9, 2),
+    *(uneven, [0], 0.5, 9, 2),
     expected=[*halved, repeated, repeated],
     measure=_shares,
     rtol=0.12,
 )
 write.example(
     "the mean length, if six tokens in a hundred are the end",
-    *(Uneven(0.6, 0.34, 0.06), [0], 1.0, 2, 6),
-    expected=[sum(0.94**n for n in range(1, 7))],
+    *(partial(constant, torch.tensor([0.6, 0.34, 0.06]).log()), [0], 1.0, 2, 6),
     measure=_length,
     rtol=0.1,
 )
 same = "the same seed, the same text (1)"
-write.example(same, Uneven(0.5, 0.3, 0.2), [0], 2.0, 9, 30, measure=_twice)
+write.example(same, uneven, [0], 2.0, 9, 30, measure=_twice)
 
 
 def _changed(change):
@@ -236,33 +193,27 @@ def _with_end(f, ids, t, end, longest, seed):
 
 
 write.mistakes = {
-    "the likeliest, not a draw": lambda *args: _loop(*args, draw=torch.argmax),
+    "the likeliest, not a draw": _changed(lambda t, end, n: (1e-9, end, n)),
     "the seed is set anew for each token": lambda *args: _loop(*args, anew=True),
     "multiplied by the temperature": _changed(lambda t, end, n: (1 / t, end, n)),
     "the text does not end": _changed(lambda t, end, n: (t, -1, n)),
     "one token too many": _changed(lambda t, end, n: (t, end, n + 1)),
     "one token too few": _changed(lambda t, end, n: (t, end, n - 1)),
     "the end token is kept": _with_end,
-    "the prompt comes back as well": lambda f, ids, *rest: [
-        *ids,
-        *_loop(f, ids, *rest),
-    ],
+    "the prompt comes back as well": lambda f, ids, *rest: ids + _loop(f, ids, *rest),
     "only the last token is read": _reading(lambda ids, n: ids[-1:]),
     "what was drawn is not read": _reading(lambda ids, n: ids[:n]),
-    "the prompt is not read": _reading(lambda ids, n: ids[n:] or ids[-1:]),
 }
 
 # ---- horizon
 
 
-def _pair_by_pair(p, q, t):
-    """The definition."""
-    pairs = zip(p.tolist(), q.tolist())
-    weights = [sum((a * b) ** (1 / t) for b in row) for a, row in pairs]
-    return torch.tensor(weights) / sum(weights)
+def _in_logs(p, q, t):
+    """The joint divided by T as logits are, then summed over the second token."""
+    return ((p.log()[:, None] + q.log()) / t).logsumexp(1).softmax(0)
 
 
-horizon = Task("horizon", _pair_by_pair)
+horizon = Task("horizon", _in_logs)
 first = torch.tensor([0.6, 0.4])
 second = torch.tensor([[0.4, 0.3, 0.3], [0.98, 0.01, 0.01]])
 horizon.example("notebook 5's two words, T = 0.5", first, second, 0.5)
@@ -276,7 +227,7 @@ def _any_words(rng):
     return torch.tensor(p).float(), torch.tensor(q).float(), rng.choice([0.2, 0.5, 5.0])
 
 
-horizon.drawn("any words at any temperature", _any_words, 20)
+horizon.drawn("any words at any temperature", _any_words, 40)
 
 
 def _shared(weights):
@@ -290,17 +241,13 @@ def _joint(p, q, t):
 
 horizon.mistakes = {
     "the second token has no say": lambda p, q, t: _shared(p ** (1 / t)),
-    "only the second token is scaled": lambda p, q, t: _shared(
-        p * (q ** (1 / t)).sum(1)
-    ),
+    "only the second is scaled": lambda p, q, t: _shared(p * (q ** (1 / t)).sum(1)),
     "T instead of 1/T": lambda p, q, t: _shared(_joint(p, q, 1 / t).sum(1)),
     "scaled twice": lambda p, q, t: _shared(_joint(p, q, t).sum(1) ** (1 / t)),
     "no temperature": lambda p, q, t: p,
     "the best pair instead of all": lambda p, q, t: _shared(_joint(p, q, t).amax(1)),
     "not renormalised": lambda p, q, t: _joint(p, q, t).sum(1),
-    "p_first along the wrong axis": lambda p, q, t: _shared(
-        ((p * q) ** (1 / t)).sum(1)
-    ),
+    "p_first along the wrong axis": lambda p, q, t: _shared((p * q).pow(1 / t).sum(1)),
     "summed over the wrong axis": lambda p, q, t: _shared(_joint(p, q, t).sum(0)),
     "a softmax of probabilities": lambda p, q, t: _joint(p, q, t).sum(1).softmax(-1),
 }

@@ -1,26 +1,24 @@
 """Exercise 7: the likelihood ratio; the domain classifier."""
 
-from __future__ import annotations
-
-import math
-
 import numpy as np
 import pandas as pd
+from scipy.special import expit, logit, softmax
 
 from helpers.checks.task import Task
 
 # ---- likelihood_ratio
 
 
-def _by_dictionary(scores, domain):
-    rows = zip(scores.text_id, scores.model, scores.log_likelihood)
-    nats = {(text, model): value for text, model, value in rows}
-    texts = sorted({text for text, _ in nats})
-    ratios = [nats[text, domain] - nats[text, "base"] for text in texts]
-    return pd.Series(ratios, index=texts)
+def _of(scores, model):
+    """What a model gives, by text_id."""
+    return scores[scores.model == model].set_index("text_id").log_likelihood
 
 
-likelihood_ratio = Task("likelihood_ratio", _by_dictionary)
+def _ratio(scores, domain, base="base"):
+    return _of(scores, domain) - _of(scores, base)
+
+
+likelihood_ratio = Task("likelihood_ratio", _ratio)
 
 
 def _table(rng, scale=1.0, number=3):
@@ -47,37 +45,19 @@ for what, draw in {
     likelihood_ratio.drawn(what, draw, 3)
 
 
-def _of(scores, model):
-    """What a model gives, by text_id."""
-    return scores[scores.model == model].set_index("text_id").log_likelihood
-
-
-def _ratio(scores, domain, base="base"):
-    return _of(scores, domain) - _of(scores, base)
-
-
-def _by_position(s, d):
-    tuned, base = _of(s, d), _of(s, "base")
-    ratios = tuned.to_numpy() - base.to_numpy()
-    return tuple(pd.Series(ratios, texts.index) for texts in (tuned, base))
-
-
 def _of_the_other(s, d):
     other = "neurips" if d == "shakespeare" else "shakespeare"
     return _ratio(s, d, other), _ratio(s, other)
 
 
 likelihood_ratio.mistakes = {
-    "rows matched by position": _by_position,
+    "rows matched by position": lambda s, d: _of(s, d) - _of(s, "base").to_numpy(),
     "logs are divided": lambda s, d: _of(s, d) / _of(s, "base"),
     "logs are added": lambda s, d: _of(s, d) + _of(s, "base"),
     "base over fine-tuned": lambda s, d: -_ratio(s, d),
     "nothing is subtracted": lambda s, d: _of(s, d),
     "another model is taken for the base, or the domain": _of_the_other,
-    "compared with a mean": lambda s, d: (
-        _of(s, d) - _of(s, "base").mean(),
-        _of(s, d) - _of(s, d).mean(),
-    ),
+    "compared with a mean": lambda s, d: _of(s, d) - _of(s, "base").mean(),
     "divided by the length": lambda s, d: (
         _ratio(s, d) / s.groupby("text_id").n_bytes.first()
     ),
@@ -86,21 +66,12 @@ likelihood_ratio.mistakes = {
 # ---- posterior
 
 
-def _logistic(x):
-    return 1 / (1 + np.exp(-x))
+def _posterior(a, b, prior):
+    """By scipy's own logistic function, of the log of the odds."""
+    return expit(a - b + logit(prior))
 
 
-def _odds(p):
-    return math.log(p / (1 - p))
-
-
-def _by_odds(a, b, prior):
-    """By the odds against: the prior's times e to the difference."""
-    logs = [y - x - _odds(prior) for x, y in zip(a, b)]
-    return np.array([1 / (1 + math.exp(log)) if log < 700 else 0.0 for log in logs])
-
-
-posterior = Task("posterior", _by_odds)
+posterior = Task("posterior", _posterior)
 near = np.array([-100.0, -101.0, -99.0])
 posterior.example("nothing known, equal priors", near[:1], near[:1], 0.5)
 posterior.example("a nat or three apart", near, np.array([-100.0, -100.0, -102.0]), 0.5)
@@ -122,46 +93,27 @@ posterior.drawn("any lengths, a few nats apart, any prior", _near)
 posterior.drawn("long texts beside short ones, up to 3,000 nats apart", _far)
 
 
-def _over_strings(a, b, p):
-    x = a - b + _odds(p)
-    return np.exp(a - a.max()) / np.exp(a - a.max()).sum(), np.exp(x) / np.exp(x).sum()
-
-
 def _half_the_prior(a, b, p):
-    return _logistic(a - b + math.log(p)), _logistic(a - b - math.log(1 - p))
+    return expit(a - b + np.log(p)), expit(a - b - np.log(1 - p))
 
 
 def _swapped(a, b, p):
-    return tuple(_logistic(b - a + sign * _odds(p)) for sign in (-1, 0, 1))
-
-
-def _kept_inside(a, b, p):
-    right = _by_odds(a, b, p)
-    return tuple(right.clip(edge, 1 - edge) for edge in (1e-3, 1e-6, 1e-2))
+    return tuple(expit(b - a + sign * logit(p)) for sign in (-1, 0, 1))
 
 
 posterior.mistakes = {
-    "the prior is ignored": lambda a, b, p: _logistic(a - b),
-    "the prior of the other domain": lambda a, b, p: _logistic(a - b - _odds(p)),
+    "the prior is ignored": lambda a, b, p: expit(a - b),
+    "the prior of the other domain": lambda a, b, p: expit(a - b - logit(p)),
     "half of the prior": _half_the_prior,
-    "the prior multiplies the answer": lambda a, b, p: (
-        _logistic(a - b) * p,
-        _logistic(a - b) * 2 * p,
-    ),
-    "the prior multiplies the logs": lambda a, b, p: _logistic(p * a - (1 - p) * b),
-    "the prior is not turned into a log": lambda a, b, p: (
-        _logistic(a - b + 2 * p - 1),
-        _logistic(a - b + p),
-    ),
+    "the prior multiplies the answer": lambda a, b, p: expit(a - b) * p,
+    "the prior multiplies the logs": lambda a, b, p: expit(p * a - (1 - p) * b),
+    "the prior is not turned into a log": lambda a, b, p: expit(a - b + 2 * p - 1),
     "the domains are swapped": _swapped,
-    "a verdict, not a probability": lambda a, b, p: (
-        (a > b) * 1.0,
-        (a - b + _odds(p) > 0) * 1.0,
-    ),
-    "the log of the odds": lambda a, b, p: (a - b + _odds(p), a - b),
-    "odds, not a probability": lambda a, b, p: np.exp(a - b + _odds(p)),
+    "a verdict, not a probability": lambda a, b, p: a > b,
+    "the log of the odds": lambda a, b, p: (a - b + logit(p), a - b),
     "logs are shared out": lambda a, b, p: (a / (a + b), b / (a + b)),
-    "softmax over the strings": _over_strings,
-    "one number for all texts": lambda a, b, p: _logistic((a - b).sum() + _odds(p)),
-    "held off 0 and 1": _kept_inside,
+    "softmax over the strings": lambda a, b, p: softmax(a),
+    "held off 0 and 1": lambda a, b, p: tuple(
+        _posterior(a, b, p).clip(edge, 1 - edge) for edge in (1e-2, 1e-3, 1e-6)
+    ),
 }

@@ -1,16 +1,14 @@
 """Spot the bug: a total from a loss, two perplexities, scores of a batch."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from helpers.checks.exercise_02 import by_cross_entropy, by_way, log_likelihood
+from helpers.checks.exercise_02 import by_cross_entropy, log_likelihoods
 from helpers.checks.task import Task
-from helpers.checks.tiny_model import another_model, picked, rows_of, tiny
+from helpers.checks.tiny_model import another_model, rows_of, tiny
 
 # ---- total_from_loss
 
@@ -19,21 +17,19 @@ total_from_loss.example("one token at 0.7 nats", 0.7, torch.tensor([0, 5]))
 total_from_loss.example("ten such tokens", 0.7, torch.arange(11))
 
 
+def _all_different(rng):
+    return round(rng.uniform(0.1, 6), 2), torch.arange(rng.integers(2, 40))
+
+
 def _twice(rng):
     ids = torch.tensor(rng.integers(0, 4, rng.integers(3, 31)))
     ids[[0, -1]] = 0
     return round(rng.uniform(0.1, 6), 2), ids
 
 
-for what, draw in {
-    "any loss, tokens all different": lambda rng: (
-        round(rng.uniform(0.1, 6), 2),
-        torch.arange(rng.integers(2, 40)),
-    ),
-    "a token, or the separator, that comes twice": _twice,
-    "long texts and high losses": lambda rng: (rng.uniform(11, 20), torch.arange(150)),
-}.items():
-    total_from_loss.drawn(what, draw)
+total_from_loss.drawn("any loss, tokens all different", _all_different)
+total_from_loss.drawn("a token, or the separator, that comes twice", _twice)
+total_from_loss.example("long texts and high losses", 19.25, torch.arange(150))
 
 
 def _by_ids(loss, ids):
@@ -70,24 +66,10 @@ def _any_texts(rng):
     return (-n * rng.uniform(0.5, 8, len(n))).round(1), n
 
 
-def _one_twice(rng):
-    n = rng.integers(1, 60, 4)[[0, 1, 1, 2, 3]]
-    return -n * np.array([2.5, 3, 3, 4, 2]), n
-
-
-def _books(rng):
-    n = rng.integers(20_000, 90_000, 3)
-    return (-n * rng.uniform(2, 4, 3)).round(), n
-
-
 perplexity.drawn("texts of any number and length", _any_texts)
-perplexity.drawn("a text that comes twice", _one_twice, 3)
-perplexity.drawn("books", _books, 3)
-
-
-def _other_counts(s, n):
-    counts = n.sum() - 1, n.sum() + 1, n.sum() - len(n), n.sum() + len(n)
-    return tuple(np.exp(-s.sum() / count) for count in counts)
+twice = np.array([-8.0, -15, -15]), np.array([4, 5, 5])
+perplexity.example("a text that comes twice", *twice)
+perplexity.example("books", np.array([-90_000.0, -2e5]), np.array([30_000, 80_000]))
 
 
 def _to_powers(rate):
@@ -95,20 +77,16 @@ def _to_powers(rate):
 
 
 perplexity.mistakes = {
-    "a mean of perplexities": lambda s, n: (
-        np.exp(-s / n).mean(),
-        np.exp(-s / n).sum(),
-    ),
+    "a mean of perplexities": lambda s, n: np.exp(-s / n).mean(),
     "every text weighs the same": lambda s, n: np.exp(-(s / n).mean()),
-    "perplexities weighted by length": lambda s, n: (
-        np.exp(-s / n) * n / n.sum()
-    ).sum(),
+    "perplexities are weighted": lambda s, n: np.average(np.exp(-s / n), weights=n),
     "no exponential": lambda s, n: (-s.sum() / n.sum(), s.sum() / n.sum()),
     "bits taken for nats": lambda s, n: _to_powers(-s.sum() / n.sum()),
     "one number for each text": lambda s, n: (np.exp(-s / n), np.exp(-s.sum() / n)),
     "divided by the number of texts": lambda s, n: np.exp(-s.mean()),
-    "the exponential comes first": lambda s, n: np.exp(-s.sum()) / n.sum(),
-    "another number of tokens": _other_counts,
+    "another number of tokens": lambda s, n: tuple(
+        np.exp(-s.sum() / (n.sum() + more)) for more in (-1, 1, -len(n), len(n))
+    ),
 }
 
 # ---- per_word
@@ -133,7 +111,7 @@ per_word.drawn("texts of a few words", _few_words, 5)
 
 
 def _miscounted(p, n, words):
-    powers = (n - 1) / words, (n + 1) / words, n / (words + 1), (n + 1) / (words + 1)
+    powers = (n - 1) / words, (n + 1) / words, n / (words - 1), (n + 1) / (words + 1)
     return tuple(p**power for power in powers)
 
 
@@ -146,30 +124,29 @@ per_word.mistakes = {
         p ** rounded(n / words) for rounded in (math.floor, round, math.ceil)
     ),
     "a token or a word too many or too few": _miscounted,
-    "one of the counts alone": lambda p, n, words: (p ** (1 / words), p * n, p / words),
 }
 
 # ---- batch_scores
 
 
-@torch.no_grad()
 def _one_by_one(model, rows):
     """Each row alone, by torch's own cross-entropy."""
-    logits = [model.eval()(row[None]).logits[0] for row in rows]
-    return torch.stack([by_cross_entropy(x, row) for x, row in zip(logits, rows)])
+    scores = [by_cross_entropy(model.eval()(row[None]).logits[0], row) for row in rows]
+    return torch.stack(scores)
 
 
 batch_scores = Task("batch_scores", _one_by_one)
 TEXTS = ["That is the question", "To be", "or not", "a"]
-for what, texts in {
-    "one text": TEXTS[:1],
-    "two texts of one length": ["That is", "not you"],
-    "a long text and a short one": TEXTS[:2],
-    "several texts, one of them twice": [*TEXTS, TEXTS[1]],
-}.items():
-    batch_scores.drawn(
-        what, lambda rng, texts=texts: (another_model(rng), rows_of(texts)), 2
-    )
+
+
+def _these(*texts):
+    return lambda rng: (another_model(rng), rows_of(texts))
+
+
+batch_scores.drawn("one text", _these(TEXTS[0]), 2)
+batch_scores.drawn("two texts of one length", _these("That is", "not you"), 2)
+batch_scores.drawn("a long text and a short one", _these(*TEXTS[:2]), 2)
+batch_scores.drawn("several texts, one of them twice", _these(*TEXTS, TEXTS[1]), 2)
 
 
 def _with_separator(rng):
@@ -190,34 +167,27 @@ batch_scores.drawn("a text that holds the separator itself", _with_separator, 2)
 batch_scores.drawn("a model just trained, with its dropout on", _just_trained, 2)
 
 
-def _batch(model, rows, side="right", masked=False):
-    """log p of each token, 0 where there is none, in a batch padded on one side."""
-    ids = pad_sequence(rows, batch_first=True, padding_side=side)  # (texts, longest)
-    real = pad_sequence([row > -1 for row in rows], True, False, side)
-    logits = model.eval()(ids, attention_mask=real.long() if masked else None).logits
-    scored = real[:, :-1] & real[:, 1:]  # both a token and the one before it
-    return picked(logits[:, :-1], ids[:, 1:]) * scored
+def _padded_left(model, rows, masked):
+    """Each row's own part of a batch padded on the left, with a mask or without."""
+    ids = pad_sequence(rows, batch_first=True, padding_value=-1, padding_side="left")
+    mask = (ids > -1).long() if masked else None
+    logits = model.eval()(ids.clamp(min=0), attention_mask=mask).logits
+    scores = [by_cross_entropy(x[-len(row) :], row) for x, row in zip(logits, rows)]
+    return torch.stack(scores)
 
 
-def _with_padding(model, rows):
-    ids = pad_sequence(rows, batch_first=True)
-    return picked(model.eval()(ids).logits[:, :-1], ids[:, 1:]).sum(1)
+def _padded_right(wrong):
+    """What a wrong function of logits, ids and lengths gives for a batch."""
 
+    def of_rows(model, rows):
+        ids = pad_sequence(rows, batch_first=True)
+        lengths = [len(row) - 1 for row in rows]
+        return wrong(model.eval()(ids).logits, ids, torch.tensor(lengths))
 
-def _for_each_row(wrong):
-    """What a wrong function of logits and ids gives for each row, shape (texts,)."""
-
-    def of_all(model, rows):
-        model = model.eval()
-        return by_way([wrong(model(row[None]).logits[0], row) for row in rows])
-
-    return of_all
+    return of_rows
 
 
 batch_scores.mistakes = {
-    "padded on the left without a mask": lambda *args: _batch(*args, "left").sum(1),
-    "positions are counted from the padding": lambda *args: _batch(
-        *args, "left", masked=True
-    ).sum(1),
-    "padding is counted": _with_padding,
-} | {name: _for_each_row(wrong) for name, wrong in log_likelihood.mistakes.items()}
+    "padded on the left without a mask": lambda *args: _padded_left(*args, False),
+    "positions are counted from the padding": lambda *args: _padded_left(*args, True),
+} | {name: _padded_right(wrong) for name, wrong in log_likelihoods.mistakes.items()}

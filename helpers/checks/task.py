@@ -22,26 +22,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import torch
 
-from helpers.checks import causes
+from helpers.checks import causes, trial
 from helpers.checks.answers import code, show
-from helpers.checks.trial import (
-    FAILED,
-    PASSED,
-    SECONDS,
-    STATUSES,
-    UNCHECKED,
-    Answer,
-    Case,
-    Endless,
-    tried,
-)
+from helpers.checks.trial import Answer, Case, tried
 
 LINES = 12  # of a report, at most
 NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
-HOW_TO_START = """\
-The function gave nothing that could be looked at. If it is not written yet, put your
-own lines in the place of “# YOUR CODE HERE” and “raise NotImplementedError()”, run its
-cell, and then this one."""
 
 
 @dataclass
@@ -93,14 +79,15 @@ class Task:
     def _look(self, function: Callable) -> Outcome:
         answers = []
         for case in self.cases:
-            answers.append(tried(case, function, SECONDS))
-            if isinstance(answers[-1].got, Endless):
+            answers.append(tried(case, function))
+            if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
-        failed = next((a for a in answers if a.status == FAILED), None)
-        if failed is None:
-            return Outcome(self, function, answers)
-        likely = causes.likely(self, answers, function)
-        return Outcome(self, function, answers, failed, *likely)
+        for status in (trial.FAILED, trial.UNCHECKED):
+            shown = next((a for a in answers if a.status == status), None)
+            if shown:
+                likely = causes.likely(self, answers, function)
+                return Outcome(self, answers, shown, *likely)
+        return Outcome(self, answers)
 
 
 @dataclass
@@ -108,66 +95,57 @@ class Outcome:
     """What came of a task's examples; printed, a report of a few lines."""
 
     task: Task
-    function: Callable
     answers: list[Answer]
-    failed: Answer | None = None  # the first
+    shown: Answer | None = None  # the first that failed, or else is not written
     mistake: str = ""  # the name of the likely one, empty where none is known
     hint: str = ""
 
     @property
     def found(self) -> dict[str, str]:
         """What became of each kind of example: failed if one of them did."""
-        found = {case.what: UNCHECKED for case in self.task.cases}
-        for status in (PASSED, UNCHECKED, FAILED):
+        found = {case.what: trial.UNCHECKED for case in self.task.cases}
+        for status in (trial.PASSED, trial.UNCHECKED, trial.FAILED):
             found |= {a.case.what: status for a in self.answers if a.status == status}
         return found
 
     @property
     def points(self) -> float:
         """The task's points, by the share of what passed."""
-        passed = list(self.found.values()).count(PASSED)
+        passed = list(self.found.values()).count(trial.PASSED)
         return round(self.task.points * passed / len(self.found), 2)
 
     def __str__(self) -> str:
         found = list(self.found.values())
-        told = [f"{found.count(s)} {s}" for s in STATUSES if s in found]
+        told = [f"{found.count(s)} {s}" for s in trial.STATUSES if s in found]
         worth = f"{self.points:g} of {self.task.points:g} points"
         lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
-        if found.count(PASSED) == len(found):
+        if found.count(trial.PASSED) == len(found):
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
-        if self.failed is None:
-            blank = next(a for a in self.answers if a.status == UNCHECKED)
-            return "\n".join([*lines, *self._example(blank), HOW_TO_START])
-        lines += [f"failed: {self.failed.case.what}", *self._example(self.failed)]
-        others = [w for w, s in self.found.items() if s == FAILED]
-        others.remove(self.failed.case.what)
+        first = self.shown.case.what
+        lines += [f"{self.shown.status}: {first}", *self._example()]
+        others = [w for w, s in self.found.items() if s == trial.FAILED and w != first]
         room = LINES - len(lines)
         if len(others) > room:
             others[room - 1 :] = [f"and {len(others) - room + 1} more"]
         return "\n".join([*lines, *(f"failed: {what}" for what in others)])
 
-    def _example(self, answer: Answer) -> list[str]:
+    def _example(self) -> list[str]:
         """An example as code to paste and run, what came out, and what should have."""
-        case = answer.case
+        case, got = self.shown.case, self.shown.got
         args = [code(value) for value in case.args]
-        call = ", ".join(args) if all(args) else ""
-        if not call or len(call) > 60:
-            i = self.answers.index(answer)
+        call = ", ".join(args)
+        if not all(args) or len(call) > 60:
+            i = self.answers.index(self.shown)
             call = f"*checks.{self.task.name}.cases[{i}].args"
-        name = getattr(self.function, "__name__", "function")
-        told = {"example": f"{name}({call})"}
-        if answer is self.failed:
-            told["got"] = textwrap.shorten(show(answer.got), 76)
-            if isinstance(answer.got, Exception):
-                told["got"] += causes.where(answer.got, self.function)
+        told = {"example": f"{self.task.name}({call})"}
+        told["got"] = textwrap.shorten(show(got), 76)
+        if isinstance(got, Exception):
+            told["got"] += causes.where(got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
-        if answer is self.failed:
-            told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
+        told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
         lines = []
         for label, text in told.items():
             if text:
-                first, rest = f"  {label:<10}", 12 * " "
-                lines += textwrap.wrap(
-                    text, 88, initial_indent=first, subsequent_indent=rest
-                )
+                line = f"  {label:<10}{text}"
+                lines += textwrap.wrap(line, 88, subsequent_indent=12 * " ")
         return lines

@@ -1,7 +1,5 @@
 """The tiny model (random weights over bytes) that some checks run on."""
 
-from __future__ import annotations
-
 import copy
 import functools
 

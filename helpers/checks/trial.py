@@ -1,8 +1,7 @@
 """One function, one example: what comes out, and within how long."""
 
-from __future__ import annotations
-
 import copy
+import inspect
 import signal
 import warnings
 from collections.abc import Callable
@@ -42,17 +41,17 @@ class Answer:
 
 
 @contextmanager
-def at_most(seconds: float):
-    """Raises `Endless` after so long. (Windows has no such alarm: there it waits.)"""
+def in_time():
+    """Raises `Endless` after `SECONDS`. (Windows has no such alarm: there it waits.)"""
 
     def stop(*_):
         raise Endless
 
-    if not seconds or not hasattr(signal, "setitimer"):
+    if not hasattr(signal, "setitimer"):
         yield
         return
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    signal.setitimer(signal.ITIMER_REAL, SECONDS)
     try:
         yield
     finally:
@@ -60,17 +59,14 @@ def at_most(seconds: float):
         signal.signal(signal.SIGALRM, before)
 
 
-def run(function: Callable, *args):
-    return function(*args)
-
-
-def tried(case: Case, function: Callable, seconds: float = 0) -> Answer:
-    """What `function` makes of a case, within so many seconds (0: however long)."""
+def tried(case: Case, function: Callable) -> Answer:
+    """What `function` makes of a case, on a copy of its arguments."""
     args = copy.deepcopy(case.args)
     with warnings.catch_warnings(action="ignore"):
         try:
-            with at_most(seconds):
-                got = (case.measure or run)(function, *args)
+            with in_time():
+                measure = case.measure
+                got = measure(function, *args) if measure else function(*args)
         except (Exception, Endless) as error:  # a reader's mistake is a result
             got = error
     if isinstance(got, NotImplementedError):
@@ -84,6 +80,5 @@ def tried(case: Case, function: Callable, seconds: float = 0) -> Answer:
 
 def parameter(function: Callable, i: int) -> str:
     """The name that `function` gives to its i-th argument."""
-    code = getattr(function, "__code__", None)
-    names = code.co_varnames[: code.co_argcount] if code else ()
+    names = list(inspect.signature(function).parameters)
     return names[i] if i < len(names) else f"argument {i + 1}"

@@ -154,6 +154,7 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
     steps = max(EVALUATIONS, tokens // (batch * block))
 
     prepare_for_training(lm.model)
+    training.check_disk(checkpoints, lm.model)
     title = f"fine-tuning {config.base().label} on {domain}"
     progress = training.Progress(title, steps, batch * block, plots.loss_curve)
     # First of all the base, before it has read any of the domain.
@@ -166,7 +167,6 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
         callbacks=[progress, EarlyStoppingCallback(PATIENCE)],
     )
     trainer.remove_callback(PrinterCallback)
-    training.check_disk(checkpoints, lm.model)
     with progress.bar:  # closed after an error, too: its words get their own line
         trainer.train(resume_from_checkpoint=resume)
         lm.model.config.use_cache = True
@@ -201,7 +201,8 @@ def main() -> None:
     parser.add_argument("domain", choices=config.DOMAINS)
     domain = parser.parse_args().domain
     processes = PartialState(cpu=not torch.cuda.is_available())
-    processes.on_main_process(config.describe)()
+    if processes.is_main_process:
+        config.describe()
     history = adapt(domain)
     processes.print(history[history.split == "validation"].to_string(index=False))
 

@@ -114,8 +114,8 @@ def hidden_states(lm: LanguageModel, texts: list[str]) -> np.ndarray:
     texts.
     """
     texts = as_texts(texts, "texts")
-    ids = [[lm.bos_id, *ids][: lm.context_length] for ids in lm.encode(texts)]
-    todo, found = [Window(i, one, 0) for i, one in enumerate(ids)], {}
+    rows = [[lm.bos_id, *ids][: lm.context_length] for ids in lm.encode(texts)]
+    todo, found = [Window(i, row, 0) for i, row in enumerate(rows)], {}
     for batch, ids in batches(lm, todo, "reading", BATCH_TOKENS, progress=True):
         # The model without its output matrix: what each layer hands on to the next.
         body = lm.model.base_model

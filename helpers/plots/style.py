@@ -90,11 +90,11 @@ def canvas(ax: plt.Axes | None = None, size=(8, 3.6), rows: int = 1):
 
 
 def break_titles(figure: plt.Figure) -> None:
-    """Break each title that is wider than its axis; the figure grows by the lines."""
+    """Break titles wider than their axis, from its left; the figure grows by lines."""
     for ax in figure.axes:
         said = ax.get_title()
         ax.title.set(x=0, horizontalalignment="left")
-        longest = max(map(len, said.split("\n"))) or 1
+        longest = max(map(len, said.split("\n")))
         width = longest * ax.bbox.width / max(1, ax.title.get_window_extent().width)
         broken = textwrap.fill(said, max(20, int(width)), break_on_hyphens=False)
         ax.title.set_text(broken)

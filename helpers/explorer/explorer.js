@@ -2,22 +2,15 @@
 // page whenever a control changes. What is counted, and its looks, are as in
 // plots.histogram.
 
-const find = (selector) => document.querySelector(selector);
-const findAll = (selector) => [...document.querySelectorAll(selector)];
 const form = find("form");
-const data = JSON.parse(find("#data").textContent);
 
 // ---- words and numbers
 
-const escaped = (text) =>
-  String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt()};`);
 // As Python rounds: a half to the even number.
 const rounding = { style: "percent", roundingMode: "halfEven" };
 const percent = new Intl.NumberFormat("en", rounding).format;
-const minus = (text) => String(text).replace("-", "−");
 const number = (value, { measure }) => minus(value.toFixed(measure.digits));
 const withUnit = (value, v) => `${number(value, v)} ${v.measure.unit}`;
-const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 // ---- controls
 
@@ -31,19 +24,7 @@ function build() {
       value="${i}" style="accent-color:${color}"> ${escaped(name)}</label>`;
     find(`#${id}`).innerHTML += data[id].map(box).join("");
   }
-  for (const slider of findAll(".slider")) {
-    const { id, textContent: label } = slider;
-    slider.innerHTML = `<label for="${id}-number">${label}</label>
-      <input type="range" aria-label="${label}, slider">
-      <input type="number" id="${id}-number" name="${id}" required>`;
-  }
-}
-
-// sliders: for the id of each, its limits and its value.
-function place(sliders) {
-  for (const [id, limits] of Object.entries(sliders)) {
-    findAll(`#${id} input`).forEach((input) => Object.assign(input, limits));
-  }
+  buildSliders();
 }
 
 function reset() {
@@ -53,11 +34,10 @@ function reset() {
   drawSoon();
 }
 
-function changed({ target }) {
-  if (target.name === "measure") place(data.measures[target.value].sliders);
-  // A slider and the number beside it say the same.
-  const pair = target.closest(".slider")?.querySelectorAll("input") ?? [];
-  for (const input of pair) if (input !== target) input.value = target.value;
+function changed(event) {
+  const { name, value } = event.target;
+  if (name === "measure") place(data.measures[value].sliders);
+  keepPaired(event);
   drawSoon();
 }
 
@@ -135,9 +115,8 @@ function detector(model, v) {
 
 // Why nothing can be drawn; "" if it can.
 function obstacle(v) {
-  const wrong = find(".slider:not([hidden]) input:invalid");
   if (!v.groups.length) return "Nothing is shown: choose a kind of text and a model.";
-  if (wrong) return `${wrong.labels[0].textContent}: ${wrong.validationMessage}`;
+  if (wrongIn(form)) return wrongIn(form);
   if (v.high <= v.low) return "The x-range is empty: it must end above its beginning.";
   const tooMany = v.by === "width" && (v.high - v.low) / v.width > 300;
   return tooMany ? "More than 300 bins: make them wider, or the x-range smaller." : "";
@@ -410,6 +389,7 @@ if (frame) {
   new MutationObserver(follow).observe(host, { attributes: true });
   follow();
   new ResizeObserver(() => { frame.height = page.offsetHeight; }).observe(page);
+  find("nav").remove(); // the other page lies elsewhere
   const outputs = [...(frame.closest(".jp-OutputArea, .output")?.children ?? [])];
   const still = outputs[outputs.findIndex((one) => one.contains(frame)) - 1];
   if (still?.querySelector("img")) still.style.display = "none";

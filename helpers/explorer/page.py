@@ -106,8 +106,14 @@ def measure_of(scores: pd.DataFrame, measure: str) -> dict:
 
 def fill(name: str, note: str, data: dict) -> str:
     """A page's HTML with its style, its script, and what it shows: one file."""
-    parts = ("page.css", f"{name}.js", f"{name}.html")
-    look, script, page = ((HERE / part).read_text(encoding="utf-8") for part in parts)
-    shown = json.dumps(data).replace("<", "\\u003c")  # or "</script" would end it
-    fields = {"style": look, "script": script, "note": html.escape(note), "data": shown}
+    parts = ("page.css", "page.js", f"{name}.js", f"{name}.html")
+    look, *script, page = ((HERE / part).read_text(encoding="utf-8") for part in parts)
+    shown = json.dumps(data, separators=(",", ":"))
+    shown = shown.replace("<", "\\u003c")  # or "</script" would end it
+    fields = {
+        "style": look,
+        "script": "\n".join(script),
+        "note": html.escape(note),
+        "data": shown,
+    }
     return Template(page).substitute(fields)

@@ -1,4 +1,4 @@
-"""How long a reader of notebook 8 waits: import, first picture, each redraw."""
+"""How long a reader waits: for notebook 8's picture, and for each redraw of a page."""
 
 import queue
 import shutil
@@ -117,8 +117,30 @@ def redraws(browser, address: str):
     yield "3 histograms, last picture after the mouse's release", late, 100
 
 
+def next_token(browser):
+    """Rows of (what, milliseconds, aim) for next_token.html of the last run."""
+    path = ROOT / "submission" / "next_token.html"
+    opened = []
+    for _ in range(5):
+        page = browser.new_page(viewport={"width": 1200, "height": 768})
+        start = time.perf_counter()
+        page.goto(path.as_uri())
+        page.locator(".bar b").first.wait_for()
+        opened.append(1000 * (time.perf_counter() - start))
+    size = f"{path.stat().st_size / 1e6:.1f} MB"
+    yield f"next_token.html ({size}), to the first bar", statistics.median(opened), 2000
+    heats = [0.1 + 0.05 * i for i in range(58)]
+    for part in ("toy", "openings", "writing"):
+        taken = page.evaluate(DRAG, [f"{part}-temperature", heats])
+        yield (
+            f"next_token.html, {part}, dragging a slider",
+            statistics.median(taken),
+            100,
+        )
+
+
 def in_chromium() -> list:
-    """The rows of `redraws`; none, and a line that says so, without a browser."""
+    """What is measured in a browser; nothing, and a line that says so, without one."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         print("Redraws are not measured: there is no Chromium here.")
@@ -130,7 +152,7 @@ def in_chromium() -> list:
         path.write_text(page, encoding="utf-8")
         print(f"the page has {path.stat().st_size / 1000:.0f} kB")
         browser = playwright.chromium.launch(executable_path=program, args=flags)
-        rows = list(redraws(browser, path.as_uri()))
+        rows = [*redraws(browser, path.as_uri()), *next_token(browser)]
         browser.close()
     return rows
 

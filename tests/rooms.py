@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDED = ROOT / "tests" / "baselines" / "rooms.json"
 FLAT = "flat modules"  # what lies in helpers/ itself, the runner among it
 LONGEST = 170  # lines of a flat module: ten minutes' reading
-BUDGETS = {FLAT: 1250, "engine": 450, "plots": 450, "explorer": 450, "checks": 1000}
+BUDGETS = {FLAT: 1250, "engine": 450, "plots": 450, "explorer": 1200, "checks": 1000}
 CODE = (".py", ".html", ".css", ".js")
 
 

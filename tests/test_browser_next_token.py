@@ -12,8 +12,8 @@ from browsing import CLIPPED, NEXT_FRAME, WIDTHS
 from test_next_token import zipf
 
 from helpers import config, explorer, models, sampling, submission
+from helpers.explorer import next_token
 from helpers.explorer import page as pages
-from helpers.explorer import saved
 
 pytestmark = pytest.mark.browser
 PARTS = ("toy", "openings", "writing", "guessing", "comparing")
@@ -58,7 +58,7 @@ def trio(lm):
 
 @pytest.fixture(scope="module")
 def content(trio):
-    return saved.next_token(trio)
+    return next_token.content(trio)
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def press(page, section, name):
 
 def test_the_toy_is_that_of_notebook_5(opened):
     page = opened()
-    logits = torch.tensor(list(saved.TOY.values())).log()
+    logits = torch.tensor(list(next_token.TOY.values())).log()
     for settings in (
         {},
         {"temperature": 0.5},
@@ -109,8 +109,8 @@ def test_the_toy_is_that_of_notebook_5(opened):
         choose(page, "toy", **dict.fromkeys(SETTINGS, 1) | {"top_k": 0} | settings)
         (table,) = page.evaluate(READ, "toy")
         expected = sampling.reshape(logits, **settings).exp().tolist()
-        assert [row["name"] for row in table["rows"]] == list(saved.TOY)
-        for row, p, before in zip(table["rows"], expected, saved.TOY.values()):
+        assert [row["name"] for row in table["rows"]] == list(next_token.TOY)
+        for row, p, before in zip(table["rows"], expected, next_token.TOY.values()):
             assert row["p"][0] == pytest.approx(before)
             assert (row["p"][1] or 0) == pytest.approx(p, abs=1e-6)
             for width, share in zip(row["bars"], (before, p)):
@@ -125,7 +125,10 @@ def test_probabilities_are_those_of_reshape_at_any_setting(opened, content):
         # from nearly settled to nearly open
         rows = [zipf(3 * i + m, rng.uniform(0.7, 3)) for m in range(3)]
         logits[i] = rows
-        trees = [saved.summary(row.log_softmax(-1), *saved.LEVELS[0]) for row in rows]
+        trees = [
+            next_token.summary(row.log_softmax(-1), *next_token.LEVELS[0])
+            for row in rows
+        ]
         openings.append(opening | {"trees": trees})
     names = {
         i: f"token {i}" for one in openings for t in one["trees"] for i in t["ids"]
@@ -310,7 +313,9 @@ def test_a_draw_outside_the_tree_says_so_and_goes_back(opened, content):
 
 
 def summary_of(steepness, seed):
-    return saved.summary(zipf(seed, steepness).log_softmax(-1), *saved.LEVELS[0])
+    return next_token.summary(
+        zipf(seed, steepness).log_softmax(-1), *next_token.LEVELS[0]
+    )
 
 
 # ---- the game, and two models

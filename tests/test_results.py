@@ -16,6 +16,7 @@ FILES = (
     "random.png",
     "histograms.png",
     "histograms.html",
+    "next_token.html",
     "likelihoods.csv",
     "samples.txt",
     "samples.jsonl",

@@ -28,12 +28,12 @@ def write_next_token(models: dict[str, LanguageModel], note: str) -> Path:
     models: by name, all made from one base, so that they cut a text into the same
     tokens. note: what made the numbers; shown at the top.
     """
-    page = fill("next_token", note, next_token(models))
+    page = fill("next_token", note, content(models))
     path = files.write_text(config.submission() / "next_token.html", page)
     return submission.record(path)
 
 
-def next_token(models: dict[str, LanguageModel]) -> dict:
+def content(models: dict[str, LanguageModel]) -> dict:
     """What the page draws from: after each opening a tree, of each sentence scores."""
     colors = style.colors_of(models) | {"base": "currentColor"}
     openings, sentences = _listed("openings"), _listed("sentences")

@@ -139,26 +139,28 @@ const afterOpening = (form) =>
     return { ...unpacked(tree), tree, model: name, color };
   });
 
-// list: what can be chosen, under a heading for each kind if there are kinds.
-function choices(select, list, chosen) {
-  const of = (kind) => list.map((one, i) => (one.kind === kind ? option(one, i) : ""));
-  const option = ({ name, text }, i) =>
-    `<option value="${i}"${i === chosen ? " selected" : ""}>${escaped(name ?? text)}</option>`;
-  const group = (kind) =>
-    `<optgroup label="${escaped(kind)}">${of(kind).join("")}</optgroup>`;
-  const kinds = [...new Set(list.map(({ kind }) => kind))];
-  select.innerHTML = kinds.map(kinds[0] ? group : (kind) => of(kind).join("")).join("");
+// list: what can be chosen, in groups if its members are of kinds.
+function choices(select, list, chosen = 0) {
+  for (const [kind, some] of Map.groupBy(list.entries(), ([, one]) => one.kind)) {
+    const options = some.map(
+      ([i, { name, text }]) => new Option(name ?? text, i, i === chosen, i === chosen),
+    );
+    const group = document.createElement("optgroup");
+    group.label = kind ?? "";
+    group.append(...options);
+    select.append(...(kind ? [group] : options));
+  }
 }
 
-// ---- the parts: each gives its picture, and what there is to say
+// ---- the parts, drawn
 
 function drawToy(form) {
   const five = { ...toy(data.toy), color: "currentColor" };
-  return [tables([five], settingsOf(form)) + lineOfPython(form), ""];
+  return tables([five], settingsOf(form)) + lineOfPython(form);
 }
 
 function drawOpenings(form) {
-  return [tables(afterOpening(form), settingsOf(form)) + lineOfPython(form), ""];
+  return tables(afterOpening(form), settingsOf(form)) + lineOfPython(form);
 }
 
 // What was chosen so far: of each token its place in its distribution, its name (none
@@ -194,12 +196,9 @@ function drawWriting(form) {
     <th scope="col">${heads.join('<th scope="col">')}${rows.join("")}</table>`;
   form.back.disabled = form.again.disabled = !path.length;
   form.draw.disabled = !next;
-  const end = path.length === 3 ? "The saved tree ends here" : "The saved tree does not go on from this token";
-  const said = rows.length ? `log p = ${nats(total)} nats. ` : "";
-  return [
-    steps + (next ? tables([next], settingsOf(form), true) + lineOfPython(form) : ""),
-    said + (next ? "" : `${end}: go back, or begin again.`),
-  ];
+  if (next) return steps + tables([next], settingsOf(form), true) + lineOfPython(form);
+  const end = path.length === 3 ? "ends here" : "does not go on from this token";
+  return `${steps}<p class="said">The saved tree ${end}: go back, or begin again.</p>`;
 }
 
 // The next number, from 0 up to 1, that a seed gives (Park and Miller 1988).
@@ -212,7 +211,8 @@ function random(seed, step) {
 function drawToken(form) {
   const kept = reshape(reached(form).entries, settingsOf(form));
   let left = random(Number(form.seed.value), path.length);
-  choose(form, kept.findIndex(({ p, n }) => (left -= p * n) < 0));
+  // All together are 1, but for rounding.
+  choose(form, kept.findIndex(({ p, n }) => (left -= p * n) < 1e-12));
 }
 
 let revealed = 0;
@@ -230,7 +230,9 @@ function drawGuessing(form) {
   const pair = scoresOf(form);
   const tokens = pair[0].token;
   const items = tokens.slice(0, revealed).map((token, i) => {
-    const lines = pair.map((one) => `${whole(one.rank[i])} · ${nats(-one.log_prob[i], 1)}`);
+    const lines = pair.map(
+      ({ rank, log_prob }) => `${whole(rank[i])} · ${nats(-log_prob[i], 1)}`,
+    );
     return box(token, [...lines, hits.has(i) ? "class ✓" : ""]);
   });
   const left = tokens.length - revealed;
@@ -244,10 +246,12 @@ function drawGuessing(form) {
   form.reveal.disabled = !left;
   form.hit.disabled = form.again.disabled = !revealed;
   form.hit.ariaPressed = hits.has(revealed - 1);
-  const score = `<table><tr><th scope="col">who<th scope="col">hits at first guess
+  const last = revealed ? `, the last “${shown(tokens[revealed - 1])}”` : "";
+  const caption = `${revealed} of ${tokens.length} revealed${last}`;
+  const score = `<table><caption>${caption}</caption><tr><th scope="col">who<th scope="col">hits at first guess
     <th scope="col">nats in all<tr><th scope="row">the class<td>${hits.size}<td>
     ${rows.join("")}</table>`;
-  return [boxes(items) + score, revealed ? `Revealed: ${tokens[revealed - 1]}` : ""];
+  return boxes(items) + score;
 }
 
 function drawComparing(form) {
@@ -260,9 +264,9 @@ function drawComparing(form) {
     return box(token, [signed(gain)], look);
   });
   const [one, two] = [first, second].map(({ log_prob }) => sum(log_prob));
-  const said = `In all ${nats(two, 1)} nats under “${second.name}”, ${nats(one, 1)} under \
-“${first.name}”: ${signed(two - one)} nats.`;
-  return [boxes(items), said];
+  const said = `In all ${nats(two, 1)} nats under “${second.name}”, ${nats(one, 1)} under
+    “${first.name}”: ${signed(two - one)} nats.`;
+  return `${boxes(items)}<p class="said">${escaped(said)}</p>`;
 }
 
 // ---- drawing
@@ -279,12 +283,13 @@ function draw(section) {
   const form = find("form", section);
   const figure = find(".figure", section);
   const wrong = wrongIn(form);
-  const [drawn, said] = wrong ? ["", wrong] : PARTS[section.id](form);
   const inside = figure.contains(document.activeElement);
-  figure.innerHTML = drawn;
+  figure.innerHTML = wrong ? `<p class="said">${wrong}</p>` : PARTS[section.id](form);
   // Who has chosen a token with the keyboard stays where the next one is chosen.
   if (inside) (find("button", figure) ?? form.back).focus();
-  find("[role=status]", section).textContent = said;
+  // For who hears the page: what is new in it.
+  const words = findAll("caption, .said", figure).map((one) => one.textContent);
+  find("[role=status]", section).textContent = words.join(" ");
 }
 
 const ACTS = {
@@ -302,7 +307,8 @@ function begin(section) {
 function changed(event) {
   keepPaired(event);
   const section = event.target.closest("section");
-  if (event.target.matches("[name=opening], [name=model], [name=sentence]")) begin(section);
+  const another = ["opening", "model", "sentence"].includes(event.target.name);
+  if (another) begin(section);
   draw(section);
 }
 
@@ -311,9 +317,9 @@ function pressed({ target }) {
   if (!button) return;
   const section = button.closest("section");
   const form = find("form", section);
-  if (button.value) choose(form, Number(button.value));
-  else if (button.name === "again") begin(section);
-  else ACTS[button.name](form);
+  if (button.name === "again") begin(section);
+  else if (button.value) choose(form, Number(button.value));
+  else if (!wrongIn(form)) ACTS[button.name](form);
   draw(section);
 }
 
@@ -325,8 +331,10 @@ function reset({ target }) {
 
 buildSliders();
 for (const select of findAll("[name=opening]")) choices(select, data.openings);
-for (const select of findAll("[name=sentence]")) choices(select, data.sentences);
-for (const select of findAll("[name=model], [name=first]")) choices(select, data.models, 0);
+choices(find("#comparing [name=sentence]"), data.sentences);
+const covered = data.sentences.map(({ kind }, i) => ({ kind, name: `${kind}, no. ${i + 1}` }));
+choices(find("#guessing [name=sentence]"), covered);
+for (const select of findAll("[name=model], [name=first]")) choices(select, data.models);
 const last = data.models.length - 1;
 for (const select of findAll("[name=second]")) choices(select, data.models, last);
 findAll("section").forEach(draw);

@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,16 @@ def tuned(runs):
                 weights += 0.05 * torch.randn_like(weights)
         base = {"label": "tiny"}
         folders.save(lm.model, lm.tokenizer, runs / "models" / domain, base=base)
+
+
+def in_a_process(target, *arguments):
+    """Run a function in a process of its own; the status with which it ends."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["helpers.score"])  # imports once
+    process = server.Process(target=target, args=arguments)
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def table(text: bytes) -> pd.DataFrame:
@@ -287,18 +298,22 @@ def test_a_table_that_cannot_be_written(out, tmp_path, fault):
     fault(f"a table of scores named {out}", caught.value)
 
 
+def program(arguments, said):
+    """The program as a terminal starts it; what it says goes to the file `said`."""
+    sys.argv = ["score", *arguments]
+    with open(said, "w") as sys.stderr:
+        try:
+            runpy.run_path(score.__file__, run_name="__main__")
+        except Exception:
+            sys.excepthook(*sys.exc_info())
+
+
 def test_an_error_is_said_in_three_lines(tmp_path):
-    shutil.copytree(Path(config.__file__).parent, tmp_path / "helpers")
-    ran = subprocess.run(
-        [sys.executable, "-m", "helpers.score", "nonesuch.csv"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    said = ran.stderr.splitlines()
-    assert ran.returncode == 1 and "nonesuch.csv" in said[0], said
-    assert said[1:] == [terminal.AGAIN, "The whole traceback: runs/error.txt"]
+    said = tmp_path / "said"
+    assert in_a_process(program, ["nonesuch.csv"], said) == 1
+    first, *rest = said.read_text(encoding="utf-8").splitlines()
+    assert first.startswith("FileNotFoundError: ") and "nonesuch.csv" in first
+    assert rest == [terminal.AGAIN, "The whole traceback: runs/error.txt"]
 
 
 # ---- stopped, and gone on with; several processes
@@ -340,12 +355,8 @@ def test_a_killed_run_goes_on_and_ends_the_same(
     path = write(tmp_path / "texts.txt", MANY)
     whole = run(path)
     (tmp_path / "table.csv").unlink()
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["helpers.score"])
-    process = server.Process(target=doomed, args=(path, tmp_path / "runs", rows, size))
-    process.start()
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
+    ended = in_a_process(doomed, path, tmp_path / "runs", rows, size)
+    assert ended == -signal.SIGKILL
     (unfinished,) = tmp_path.glob(".unfinished-*-table.csv")
     begun = unfinished.read_bytes()
     assert begun and whole.startswith(begun)

@@ -15,10 +15,8 @@ const withUnit = (value, v) => `${number(value, v)} ${v.measure.unit}`;
 // ---- controls
 
 function build() {
-  for (const [id, list] of [["measure", data.measures], ["home", data.kinds]]) {
-    const option = ({ name }, i) => `<option value="${i}">${escaped(name)}</option>`;
-    form[id].innerHTML = list.map(option).join("");
-  }
+  choices(form.measure, data.measures);
+  choices(form.home, data.kinds);
   for (const id of ["kinds", "models"]) {
     const box = ({ name, color }, i) => `<label><input type="checkbox" name="${id}"
       value="${i}" style="accent-color:${color}"> ${escaped(name)}</label>`;

@@ -16,10 +16,6 @@ const probability = (p) => `<data value="${p}">${escaped(least(p))}</data>`;
 // One is its tokens' names, and entries of [log p, how many tokens have it], the
 // likeliest first: one for each name, then one for each bin that counts the others.
 
-function toy({ names, probabilities }) {
-  return { names, entries: probabilities.map((p) => [Math.log(p), 1]) };
-}
-
 // The tokens of a bin get the log p of its middle, all bins moved alike, so that the
 // others have together the probability that they have.
 function unpacked({ ids, log_p, rest, width, first, counts }) {
@@ -81,10 +77,10 @@ function rowsOf({ names, entries }, kept) {
 
 // distributions: some to stand side by side, each with the name and the colour of its
 // model. button: whether tokens can be chosen.
-function tables(distributions, settings, button = false) {
+function tables(distributions, settings, button) {
   const all = distributions.map((one) => {
     const kept = reshape(one.entries, settings);
-    return { ...one, reshaped: kept, rows: rowsOf(one, kept) };
+    return { ...one, kept, rows: rowsOf(one, kept) };
   });
   const bars = all.flatMap(({ rows }) => rows.flatMap((r) => [r.before, r.after]));
   const highest = Math.max(...bars);
@@ -92,12 +88,11 @@ function tables(distributions, settings, button = false) {
   return all.map((one) => table(one, widest, button)).join("");
 }
 
-function table({ entries, reshaped, rows, model, color }, widest, button) {
-  const count = (list) => whole(sum(list));
-  const of = count(entries.map(([, n]) => n));
-  const kept = count(reshaped.map(({ n }) => n));
-  const caption = `${model ? `<b>${escaped(model)}</b>: ` : ""}${kept} of ${of} kept,
-    entropy ${entropy(reshaped).toFixed(2)} nats`;
+function table({ entries, kept, rows, model, color }, widest, button) {
+  const all = whole(sum(entries.map(([, n]) => n)));
+  const left = whole(sum(kept.map(({ n }) => n)));
+  const caption = `${model ? `<b>${escaped(model)}</b>: ` : ""}${left} of ${all} kept,
+    entropy ${entropy(kept).toFixed(2)} nats`;
   const body = rows.map((row, i) => {
     const others = `all ${whole(row.others ?? 0)} others`;
     let name = row.others ? others : `<code>${shown(row.name)}</code>`;
@@ -123,14 +118,19 @@ const box = (token, lines, style = "") =>
 
 // ---- what is chosen in a form
 
+function threeSliders(shape) {
+  const { id } = shape.closest("section");
+  return `<p class="slider" id="${id}-temperature" data-min="0.1" data-max="3"
+    data-step="0.05" data-value="1">Temperature</p>
+    <p class="slider" id="${id}-top_k" data-min="0" data-max="${shape.dataset.most}"
+    data-step="1" data-value="0">Top-k (0 keeps all)</p>
+    <p class="slider" id="${id}-top_p" data-min="0.01" data-max="1"
+    data-step="0.01" data-value="1">Top-p (1 keeps all)</p>`;
+}
+
 const SETTINGS = ["temperature", "top_k", "top_p"];
 const settingsOf = (form) =>
   Object.fromEntries(SETTINGS.map((name) => [name, Number(form[name].value)]));
-
-function lineOfPython(form) {
-  const said = SETTINGS.map((name) => `${name}=${form[name].value}`);
-  return `<p><code>sampling.reshape(logits, ${said.join(", ")})</code></p>`;
-}
 
 // The names and colours of the models, each with its distribution after an opening.
 const afterOpening = (form) =>
@@ -139,28 +139,14 @@ const afterOpening = (form) =>
     return { ...unpacked(tree), tree, model: name, color };
   });
 
-// list: what can be chosen, in groups if its members are of kinds.
-function choices(select, list, chosen = 0) {
-  for (const [kind, some] of Map.groupBy(list.entries(), ([, one]) => one.kind)) {
-    const options = some.map(
-      ([i, { name, text }]) => new Option(name ?? text, i, i === chosen, i === chosen),
-    );
-    const group = document.createElement("optgroup");
-    group.label = kind ?? "";
-    group.append(...options);
-    select.append(...(kind ? [group] : options));
-  }
-}
-
 // ---- the parts, drawn
 
-function drawToy(form) {
-  const five = { ...toy(data.toy), color: "currentColor" };
-  return tables([five], settingsOf(form)) + lineOfPython(form);
-}
-
-function drawOpenings(form) {
-  return tables(afterOpening(form), settingsOf(form)) + lineOfPython(form);
+// Distributions under a form's settings, and the line of Python that reshapes so.
+function reshaped(form, distributions, button) {
+  const settings = settingsOf(form);
+  const said = SETTINGS.map((name) => `${name}=${settings[name]}`).join(", ");
+  return `${tables(distributions, settings, button)}
+    <p><code>sampling.reshape(logits, ${said})</code></p>`;
 }
 
 // What was chosen so far: of each token its place in its distribution, its name (none
@@ -196,7 +182,7 @@ function drawWriting(form) {
     <th scope="col">${heads.join('<th scope="col">')}${rows.join("")}</table>`;
   form.back.disabled = form.again.disabled = !path.length;
   form.draw.disabled = !next;
-  if (next) return steps + tables([next], settingsOf(form), true) + lineOfPython(form);
+  if (next) return steps + reshaped(form, [next], true);
   const end = path.length === 3 ? "ends here" : "does not go on from this token";
   return `${steps}<p class="said">The saved tree ${end}: go back, or begin again.</p>`;
 }
@@ -272,8 +258,8 @@ function drawComparing(form) {
 // ---- drawing
 
 const PARTS = {
-  toy: drawToy,
-  openings: drawOpenings,
+  toy: (form) => reshaped(form, [data.toy]),
+  openings: (form) => reshaped(form, afterOpening(form)),
   writing: drawWriting,
   guessing: drawGuessing,
   comparing: drawComparing,
@@ -329,6 +315,11 @@ function reset({ target }) {
   setTimeout(() => draw(section)); // once the controls are back
 }
 
+for (const section of findAll("section")) {
+  const places = '<div class="figure"></div><p role="status" class="heard"></p>';
+  section.insertAdjacentHTML("beforeend", places);
+}
+for (const shape of findAll(".shape")) shape.outerHTML = threeSliders(shape);
 buildSliders();
 for (const select of findAll("[name=opening]")) choices(select, data.openings);
 choices(find("#comparing [name=sentence]"), data.sentences);

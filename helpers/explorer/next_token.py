@@ -1,5 +1,6 @@
 """What next_token.html lets a class play with, asked of the models beforehand."""
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -41,10 +42,11 @@ def content(models: dict[str, LanguageModel]) -> dict:
     for lm in tqdm(models.values(), "What comes next", leave=False):
         trees.append(grow(lm, list(openings.text)))
         scores.append([_scored(lm, text) for text in sentences.text])
+    toy = {"names": [*TOY], "entries": [[math.log(p), 1] for p in TOY.values()]}
     every = {i for of_model in trees for tree in of_model for i in ids_in(tree)}
     return {
         "models": [facts(name, style.MODEL_NAMES, colors) for name in models],
-        "toy": {"names": list(TOY), "probabilities": list(TOY.values())},
+        "toy": toy | {"color": "currentColor"},
         "names": {i: lm.decode([i]) for i in sorted(every)},
         # of each opening and each sentence, one tree and one score a model
         "openings": openings.assign(trees=list(zip(*trees))).to_dict("records"),

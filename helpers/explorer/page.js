@@ -38,3 +38,16 @@ function wrongIn(form) {
   const wrong = find(":not([hidden]) > input:invalid", form);
   return wrong ? `${wrong.labels[0].textContent}: ${wrong.validationMessage}` : "";
 }
+
+// list: what can be chosen, in groups if its members are of kinds.
+function choices(select, list, chosen = 0) {
+  for (const [kind, some] of Map.groupBy(list.entries(), ([, one]) => one.kind)) {
+    const options = some.map(
+      ([i, { name, text }]) => new Option(name ?? text, i, i === chosen, i === chosen),
+    );
+    const group = document.createElement("optgroup");
+    group.label = kind ?? "";
+    group.append(...options);
+    select.append(...(kind ? [group] : options));
+  }
+}

@@ -8,6 +8,7 @@ from pathlib import Path
 from string import Template
 
 import pandas as pd
+from matplotlib.figure import Figure
 
 from helpers import config, submission
 from helpers.engine import files
@@ -44,13 +45,18 @@ def explore(scores: pd.DataFrame, note: str = "") -> None:
     model = tables.present(scores)[1][0]
     kinds = scores.domain[scores.model == model].unique()
     figure = histogram(scores, kinds=kinds, models=[model], threshold=THRESHOLD)
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
     said = f"Histograms. {figure.axes[0].get_title()}"
-    still = {"image/png": picture.getvalue(), "text/plain": said}
+    still = {"image/png": png(figure), "text/plain": said}
     display(still, raw=True, metadata={"image/png": {"alt": said}})
     live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "The explorer"}
     display(live, raw=True)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG, to be shown below a cell."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=90)
+    return picture.getvalue()
 
 
 def explorer_page(scores: pd.DataFrame, note: str) -> str:

@@ -81,8 +81,8 @@ def test_it_shows_the_scores_of_both_models(tool, trio):
             assert f"{rank:,} · {nats:.1f}" in shown
     saved = (tables[1].log_prob - tables[0].log_prob).sum()
     alt = re.search('alt="([^"]+)"', tool.place.value)[1]
-    said = f"{saved:+.1f} nats from “base model” to “{tuned}”"
-    assert alt == said.replace("-", "−")
+    number = f"{saved:+.1f}".replace("-", "−")
+    assert alt == f"{number} nats from “base model” to “{tuned}”"
 
 
 def test_the_tokens_that_make_most_of_the_difference_are_drawn(tool, trio, monkeypatch):

@@ -211,7 +211,7 @@ def compared(found: dict[str, pd.DataFrame]) -> tuple[str, bytes]:
     if first:
         nats = nats - found[first[0]].log_prob
         said = f"from “{name_of(first[0])}” to “{name_of(last)}”"
-    said = f"{nats.sum():+.1f} nats {said}".replace("-", "−", 1)
+    said = f"{nats.sum():+.1f}".replace("-", "−") + f" nats {said}"
     tokens = found[last].token.str.replace(" ", "·").str.replace("\n", "↵")
     # Numbered: a token that comes twice has two bars.
     names = [f"{i}  {token}" for i, token in enumerate(tokens, start=1)]

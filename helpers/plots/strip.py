@@ -17,7 +17,7 @@ BANDS = (
 def _box(text: str, below: str, rank: float) -> str:
     _, color, line, _ = next(band for band in BANDS if rank <= band[0])
     ink = "#FFFFFF" if rank > 1000 else "#111111"
-    outer = "display:inline-block;text-align:center;vertical-align:top;margin:2px 1px"
+    outer = "display:inline-block;text-align:center;vertical-align:top;margin:2px 3px"
     inner = f"background:{color};color:{ink};border-bottom:{line};padding:1px 4px"
     token = f'<span style="{inner};white-space:pre">{html.escape(text)}</span>'
     return f'<span style="{outer}">{token}<br><small>{below}</small></span>'

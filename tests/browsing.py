@@ -3,6 +3,8 @@
 The fixtures `chromium`, `page` and `server` are in conftest.py.
 """
 
+import time
+
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -46,3 +48,23 @@ CLIPPED = """() => {
   const all = [...beyond, ...within, ...cut, ...letters];
   return all.map(one => one.outerHTML.slice(0, 150));
 }"""
+
+
+def run_all_cells(page, shown):
+    """Run all cells of the notebook that is open in JupyterLab, until `shown` is there.
+
+    shown: a locator of what the last cell shows.
+    """
+    idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
+    page.locator(idle).first.wait_for(timeout=90_000)
+    for _ in range(3):  # JupyterLab may lose what it is asked while a kernel starts
+        page.locator(".jp-Notebook h1").click()  # the menu acts on what is in focus
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_text("Run All Cells", exact=True).click()
+        end = time.time() + 60
+        while not shown.count() and time.time() < end:
+            page.wait_for_timeout(200)
+        if shown.count():
+            break
+    shown.wait_for(timeout=1000)
+    page.locator(idle).first.wait_for()

@@ -4,7 +4,6 @@ import os
 import re
 import secrets
 import shutil
-import time
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -13,7 +12,7 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-from browsing import CLIPPED, NEXT_FRAME, SET, WIDTHS
+from browsing import CLIPPED, NEXT_FRAME, SET, WIDTHS, run_all_cells
 from matplotlib.patches import StepPatch
 from nbconvert import HTMLExporter
 from sklearn.metrics import roc_auc_score
@@ -311,21 +310,8 @@ def open_notebook(page, server, front_end):
 def run_all(page, server, front_end):
     """Open notebook 8, run all its cells, and give the explorer's frame."""
     open_notebook(page, server, front_end)
-    idle = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
-    page.locator(idle).first.wait_for(timeout=90_000)
     frame = page.frame_locator("iframe[title=Explorer]")
-    drawn = frame.locator("figure svg")
-    for _ in range(3):  # JupyterLab may lose what it is asked while a kernel starts
-        page.locator(".jp-Notebook h1").click()  # the menu acts on what is in focus
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        end = time.time() + 40
-        while not drawn.count() and time.time() < end:
-            page.wait_for_timeout(200)
-        if drawn.count():
-            break
-    drawn.wait_for(timeout=1000)
-    page.locator(idle).first.wait_for()
+    run_all_cells(page, frame.locator("figure svg"))
     return frame
 
 

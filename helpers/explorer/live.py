@@ -122,10 +122,10 @@ class Tool:
 
     def draw_next(self, _=None) -> None:
         """Show what may come next, from the logits kept: no model is asked."""
-        self.next.value = ""
+        lm, drawn = self.models[self.second.value], ""
         if self.logits is not None:
-            lm = self.models[self.second.value]
-            self.next.value = next_tokens(lm, self.logits, self.settings())
+            drawn = next_tokens(lm, self.logits, self.settings())
+        self.next.value = drawn  # once, or it would flicker
 
     def write_on(self, _=None) -> None:
         """Draw tokens under the settings, append them, and score again."""

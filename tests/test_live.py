@@ -97,7 +97,7 @@ def test_the_tokens_that_make_most_of_the_difference_are_drawn(tool, trio, monke
     most = sorted(saved.abs().nlargest(5).index)
     (table,) = drawn
     assert table.nats.tolist() == saved[most].tolist()
-    names = [f"{i + 1}  {TEXT[i]}".replace("  " + " ", "  ·") for i in most]
+    names = [f"{i + 1}  {TEXT[i]!r}" for i in most]
     assert table.token.tolist() == names
 
 

@@ -212,9 +212,8 @@ def compared(found: dict[str, pd.DataFrame]) -> tuple[str, bytes]:
         nats = nats - found[first[0]].log_prob
         said = f"from “{name_of(first[0])}” to “{name_of(last)}”"
     said = f"{nats.sum():+.1f}".replace("-", "−") + f" nats {said}"
-    tokens = found[last].token.str.replace(" ", "·").str.replace("\n", "↵")
     # Numbered: a token that comes twice has two bars.
-    names = [f"{i}  {token}" for i, token in enumerate(tokens, start=1)]
+    names = [f"{i}  {token!r}" for i, token in enumerate(found[last].token, start=1)]
     most = nats.abs().rank(ascending=False, method="first") <= SHOWN
     parts = pd.DataFrame({"token": names, "nats": nats})[most]
     return said, png(plots.bars(parts, label="token", value="nats", title=said))

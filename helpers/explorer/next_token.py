@@ -39,7 +39,7 @@ def content(models: dict[str, LanguageModel]) -> dict:
     colors = style.colors_of(models) | {"base": "currentColor"}
     openings, sentences = _listed("openings"), _listed("sentences")
     trees, scores = [], []
-    for lm in tqdm(models.values(), "What comes next", leave=False):
+    for lm in tqdm(models.values(), "What comes next", leave=False, delay=2):
         trees.append(grow(lm, list(openings.text)))
         scores.append([_scored(lm, text) for text in sentences.text])
     toy = {"names": [*TOY], "entries": [[math.log(p), 1] for p in TOY.values()]}

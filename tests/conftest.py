@@ -123,6 +123,34 @@ def spaces_marked():
     return make
 
 
+LAUNCH = (
+    "-m accelerate.commands.launch --cpu --num_processes=2 --num_machines=1 "
+    "--mixed_precision=no --dynamo_backend=no --main_process_port=0 -m"
+)
+
+
+@pytest.fixture
+def on_two_processes(tmp_path):
+    """A function of a module's name and arguments: runs it twice at once (gloo).
+
+    In `tmp_path`, with a copy of the helpers; gives what was printed.
+    """
+
+    def run(module: str) -> str:
+        shutil.copytree(Path(config.__file__).parent, tmp_path / "helpers")
+        ran = subprocess.run(
+            [sys.executable, *LAUNCH.split(), *module.split()],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+        )
+        assert ran.returncode == 0, ran.stderr[-3000:]
+        return ran.stdout
+
+    return run
+
+
 # ---- a real Chromium, for tests marked `browser`
 
 

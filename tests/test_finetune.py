@@ -7,8 +7,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -334,29 +332,14 @@ def test_damaged_checkpoints_are_passed_over(name, how, checkpoints, capsys, fau
     fault(f"a damaged {name} when fine-tuning resumes", said[-1])
 
 
-LAUNCH = (
-    "-m accelerate.commands.launch --cpu --num_processes=2 --num_machines=1 "
-    "--mixed_precision=no --dynamo_backend=no --main_process_port=0 "
-    "-m helpers.finetune neurips"
-)
-
-
-def test_several_processes_give_what_one_gives(tmp_path, undisturbed):
-    """Two (gloo), each with half of every batch, end with what one ends with."""
-    shutil.copytree(Path(config.__file__).parent, tmp_path / "helpers")
-    ran = subprocess.run(
-        [sys.executable, *LAUNCH.split()],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+def test_several_processes_give_what_one_gives(tmp_path, undisturbed, on_two_processes):
+    """Two, each with half of every batch, end with what one ends with."""
+    said = on_two_processes("helpers.finetune neurips")
     made = tmp_path / "runs" / "smoke" / "models" / DOMAIN
     history = json.loads((made / "facts.json").read_text(encoding="utf-8"))["history"]
     assert [row["tokens"] for row in history] == undisturbed.tokens.tolist()
     assert history[-1]["loss"] == pytest.approx(last_loss(undisturbed), abs=1e-3)
-    assert ran.stdout.count("profile smoke") == 1
+    assert said.count("profile smoke") == 1
 
 
 def test_a_broken_loss_stops_the_run(runs, monkeypatch, fault):

@@ -6,11 +6,8 @@ import math
 import multiprocessing
 import os
 import runpy
-import shutil
 import signal
-import subprocess
 import sys
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -398,24 +395,9 @@ def test_a_table_of_other_texts_or_of_another_model_is_begun_anew(
     fault("scoring gone on with after the texts or the model changed", "begins anew")
 
 
-LAUNCH = (
-    "-m accelerate.commands.launch --cpu --num_processes=2 --num_machines=1 "
-    "--mixed_precision=no --dynamo_backend=no --main_process_port=0 "
-    "-m helpers.score texts.txt --out two.csv"
-)
-
-
-def test_two_processes_give_what_one_gives(run, tmp_path):
-    shutil.copytree(Path(config.__file__).parent, tmp_path / "helpers")
+def test_two_processes_give_what_one_gives(run, tmp_path, on_two_processes):
     one = run(write(tmp_path / "texts.txt", MANY))
-    ran = subprocess.run(
-        [sys.executable, *LAUNCH.split()],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert ran.returncode == 0, ran.stderr[-3000:]
+    said = on_two_processes("helpers.score texts.txt --out two.csv")
     assert (tmp_path / "two.csv").read_bytes() == one
-    assert ran.stdout.count("profile smoke") == 1
-    assert ran.stdout.count("The column posterior stays empty.") == 1
+    assert said.count("profile smoke") == 1
+    assert said.count("The column posterior stays empty.") == 1

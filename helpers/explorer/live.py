@@ -11,10 +11,9 @@ from pathlib import Path
 import ipywidgets as w
 import pandas as pd
 import torch
-from scipy.special import expit
 
-from helpers import config, likelihood, plots, sampling, submission
-from helpers.engine import files
+from helpers import config, likelihood, ood, plots, sampling, submission
+from helpers.engine import decoding, files
 from helpers.explorer.page import png
 from helpers.models import LanguageModel
 from helpers.plots import style
@@ -167,8 +166,7 @@ class Tool:
 def next_logits(lm: LanguageModel, table: pd.DataFrame) -> torch.Tensor:
     """Logits of the token after a text, shape (vocabulary,); of a long one, its end."""
     ids = [lm.bos_id, *table.token_id][-min(lm.context_length, likelihood.WINDOW) :]
-    ids = torch.tensor([ids], device=lm.device)  # (1, tokens)
-    return lm.model(ids, use_cache=False).logits[0, -1].float().cpu()  # (vocabulary,)
+    return decoding.Plain(lm.model, [ids], lm.bos_id).logits[0].cpu()
 
 
 def next_tokens(lm: LanguageModel, logits: torch.Tensor, settings: dict) -> str:
@@ -230,8 +228,10 @@ def judged(found: dict[str, pd.DataFrame]) -> str:
     """What the two fine-tuned models take the text for; nothing if one is missing."""
     if not {*config.DOMAINS} <= {*found}:
         return ""
-    gap = found["neurips"].log_prob.sum() - found["shakespeare"].log_prob.sum()
-    return f"<p>P(NeurIPS | text) = {expit(gap):.3f}, by the two fine-tuned models.</p>"
+    totals = {domain: found[domain].log_prob.sum() for domain in config.DOMAINS}
+    row = {"domain": "own", "text_id": "own", "model": totals.keys()}
+    p = ood.domain_posterior(pd.DataFrame(row | {"log_likelihood": totals.values()}))
+    return f"<p>P(NeurIPS | text) = {p.item():.3f}, by the two fine-tuned models.</p>"
 
 
 def place(found: dict[str, pd.DataFrame], scores: pd.DataFrame) -> str:

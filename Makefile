@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
 
-run: .venv/ready    ## run notebooks 01 to 08 and fill submission/ (PROFILE=smoke, classroom or full)
+run: .venv/ready    ## run notebooks 01 to 10 and fill submission/ (PROFILE=smoke, classroom or full)
 	@$(PY) -m helpers
 
 lint: .venv/test    ## formatting, style, layers of imports, lines of each room

@@ -106,6 +106,22 @@ def small_disk():
         subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.fixture(scope="session")
+def gpt2():
+    """GPT-2 itself, from the cache of whoever runs the tests, who use an empty one."""
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    from helpers import models
+
+    own = os.environ.get("OWN_HF_HOME") or Path(constants.default_home, "huggingface")
+    where = {"cache_dir": Path(own, "hub"), "revision": config.REVISIONS[config.GPT2]}
+    weights = try_to_load_from_cache(config.GPT2, "model.safetensors", **where)
+    if not isinstance(weights, str):
+        fetch = "from helpers import models; models.load('base')"
+        pytest.skip(f'GPT-2 is not in the cache: AR_BASE=gpt2 python -c "{fetch}"')
+    return models.load(str(Path(weights).parent))
+
+
 @pytest.fixture
 def spaces_marked():
     """A function of letters: their tokenizer, with ▁ for a space (SentencePiece)."""

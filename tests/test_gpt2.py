@@ -6,22 +6,16 @@ What they got lies beside the project, in ../shared/data; the sources are named 
 """
 
 import copy
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import regression
 import torch
-from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
-from helpers import config, likelihood, models
+from helpers import likelihood, models
 
 SHARED = regression.ROOT.parent / "shared" / "data"
-# The cache of whoever runs the tests, which themselves use an empty one.
-OWN = os.environ.get("OWN_HF_HOME") or Path(constants.default_home, "huggingface")
-FETCH = "AR_BASE=gpt2 python -c \"from helpers import models; models.load('base')\""
 # Nats. Four decimals are published; a program that is not in float32 rounds more.
 ONE_TOKEN, ONE_STRING = 0.01, 0.05
 
@@ -32,15 +26,6 @@ def known():
     if not answers.exists():
         pytest.skip(f"there is no ../shared/data/{answers.name}")
     return regression.read_json(answers)
-
-
-@pytest.fixture(scope="module")
-def gpt2(known):
-    where = {"cache_dir": Path(OWN, "hub"), "revision": config.REVISIONS[config.GPT2]}
-    weights = try_to_load_from_cache(config.GPT2, "model.safetensors", **where)
-    if not isinstance(weights, str):
-        pytest.skip(f"GPT-2 is not in the cache; to fetch it (0.5 GB): {FETCH}")
-    return models.load(str(Path(weights).parent))
 
 
 def next_tokens(lm, known) -> np.ndarray:

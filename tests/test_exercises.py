@@ -896,7 +896,7 @@ wrong("masked_attention", "the weights are returned")(
 
 
 wrong("masked_attention", "the last token is loud; nothing before it may move")(
-    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-40))
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-25))
 )
 wrong("masked_attention", "scores in the hundreds")(
     lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-300))

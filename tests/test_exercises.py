@@ -896,7 +896,9 @@ wrong("masked_attention", "the weights are returned")(
 
 
 wrong("masked_attention", "the last token is loud; nothing before it may move")(
-    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-25))
+    lambda q, k, v: attention(
+        q, k, v, lambda scores: scores + hidden(0 * scores, value=-25)
+    )
 )
 wrong("masked_attention", "scores in the hundreds")(
     lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-300))

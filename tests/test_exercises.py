@@ -863,8 +863,11 @@ wrong("masked_attention", "not scaled")(
 wrong("masked_attention", "divided by the width")(
     lambda q, k, v: attention(q, k, v, hidden, scale=q.shape[-1])
 )
-wrong("masked_attention", "scaled by another length")(
+wrong("masked_attention", "two tokens")(
     lambda q, k, v: attention(q, k, v, hidden, scale=len(q) ** 0.5)
+)
+wrong("masked_attention", "more tokens, another width")(
+    lambda q, k, v: attention(q, k, v, hidden, scale=2)
 )
 wrong("masked_attention", "softmax over the wrong axis")(
     lambda q, k, v: attention(q, k, v, hidden, axis=1)

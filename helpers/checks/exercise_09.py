@@ -27,14 +27,13 @@ for what, *given in (  # (heads, tokens, width), scale, last
     ("the last token is loud; nothing before it may move", (2, 4, 3), 1, 30),
     ("scores in the hundreds", (2, 5, 4), 20),
 ):
-    draw = partial(lambda given, rng: _any(rng, *given), given)
-    masked_attention.drawn(what, draw, 3)
+    masked_attention.drawn(what, lambda rng, given=given: _any(rng, *given), 3)
 
 
-def _weights(q, k, hidden=-torch.inf, axis=-1, ahead=0):
+def _weights(q, k, hidden=-torch.inf, axis=-1, ahead=0, side=torch.tril):
     """(heads, tokens, tokens); each token sees so many `ahead` of itself."""
     scores = q @ k.mT / q.shape[-1] ** 0.5
-    seen = torch.ones(scores.shape[1:]).tril(ahead) > 0
+    seen = side(torch.ones(scores.shape[1:]), ahead) > 0
     return scores.masked_fill(~seen, hidden).softmax(axis)
 
 
@@ -44,24 +43,13 @@ def _hidden(q, k, v, **more):
     return by_number @ v, by_infinity @ v, by_infinity.nan_to_num() @ v
 
 
-def _heads_mixed(q, k, v):
-    """One mean pattern for all; or the pattern of all as one long head."""
-    long_q, long_k = (torch.cat([*x], -1)[None] for x in (q, k))
-    return _weights(q, k).mean(0) @ v, _weights(long_q, long_k) @ v
-
-
 masked_attention.mistakes = {
     "no mask": attend,
-    "the mask is on the wrong side": lambda *qkv: _causal(
-        *(x.flip(1) for x in qkv)
-    ).flip(1),
+    "the mask is on the wrong side": partial(_hidden, side=torch.triu),
     "its own token is masked": partial(_hidden, ahead=-1),
     "the next token is seen": partial(_hidden, ahead=1),
     "not scaled": partial(_causal, scale=1.0),
     "divided by the width": lambda q, k, v: _causal(q, k, v, scale=1 / q.shape[-1]),
-    "scaled by another length": lambda q, k, v: tuple(
-        _causal(q, k, v, scale=n**-0.5) for n in q.shape[:2]
-    ),
     "softmax over the wrong axis": lambda *qkv: (
         _hidden(*qkv, axis=0) + _hidden(*qkv, axis=1)
     ),
@@ -70,7 +58,7 @@ masked_attention.mistakes = {
     ),
     "masked after the softmax": lambda q, k, v: _weights(q, k, ahead=9).tril() @ v,
     "no softmax": lambda q, k, v: (q @ k.mT).tril() @ v / q.shape[-1] ** 0.5,
-    "heads mixed": _heads_mixed,
+    "heads mixed": lambda q, k, v: _weights(q, k).mean(0) @ v,
     "queries and keys are swapped": lambda q, k, v: _causal(k, q, v),
     "keys in the place of values": lambda q, k, v: _causal(q, k, k),
     "the weights are returned": lambda q, k, v: _weights(q, k),

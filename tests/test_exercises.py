@@ -25,7 +25,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from answers import decisions, language  # noqa: F401
+from answers import decisions, language, memory  # noqa: F401
 from answers.collected import STRANGERS, Answers
 from sklearn.metrics import roc_auc_score
 from torch.nn.utils.rnn import pad_sequence
@@ -804,6 +804,185 @@ def posterior_1(log_p_neurips, log_p_shakespeare, prior):
         return a / (a + b)
 
 
+# ---- masked_attention
+
+
+@right("masked_attention")
+def attention_by_mask(q, k, v):
+    scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
+    later = torch.ones(scores.shape[1:]).triu(1).bool()
+    return scores.masked_fill(later, -math.inf).softmax(-1) @ v
+
+
+@right("masked_attention")
+def attention_in_loops(q, k, v):
+    return torch.stack(
+        [
+            torch.stack(
+                [
+                    (q[h, t] @ k[h, : t + 1].T / q.shape[-1] ** 0.5).softmax(0)
+                    @ v[h, : t + 1]
+                    for t in range(q.shape[1])
+                ]
+            )
+            for h in range(q.shape[0])
+        ]
+    )
+
+
+@right("masked_attention")
+def attention_by_einsum(q, k, v):
+    scores = torch.einsum("hqw,hkw->hqk", q.double(), k.double())
+    scores += torch.full(scores.shape[1:], -torch.inf).triu(1)
+    weights = F.softmax(scores / q.shape[-1] ** 0.5, -1)
+    return torch.einsum("hqk,hkw->hqw", weights, v.double())
+
+
+def attention(q, k, v, cut=lambda scores: scores, scale=None, axis=-1):
+    scale = q.shape[-1] ** 0.5 if scale is None else scale
+    return cut(q @ k.mT / scale).softmax(axis) @ v
+
+
+def hidden(scores, first=1, value=-math.inf):
+    return scores.masked_fill(torch.ones(scores.shape[1:]).triu(first) > 0, value)
+
+
+wrong("masked_attention", "no mask")(attention)
+wrong("masked_attention", "the mask is on the wrong side")(
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores.mT).mT)
+)
+wrong("masked_attention", "its own token is masked")(
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, 0))
+)
+wrong("masked_attention", "the next token is seen")(
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, 2))
+)
+wrong("masked_attention", "not scaled")(
+    lambda q, k, v: attention(q, k, v, hidden, scale=1)
+)
+wrong("masked_attention", "divided by the width")(
+    lambda q, k, v: attention(q, k, v, hidden, scale=q.shape[-1])
+)
+wrong("masked_attention", "two tokens")(
+    lambda q, k, v: attention(q, k, v, hidden, scale=len(q) ** 0.5)
+)
+wrong("masked_attention", "more tokens, another width")(
+    lambda q, k, v: attention(q, k, v, hidden, scale=2)
+)
+wrong("masked_attention", "softmax over the wrong axis")(
+    lambda q, k, v: attention(q, k, v, hidden, axis=1)
+)
+wrong("masked_attention", "softmax over the wrong axis")(
+    lambda q, k, v: hidden(q @ k.mT / q.shape[-1] ** 0.5).softmax(0).nan_to_num() @ v
+)
+wrong("masked_attention", "masked scores still count")(
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=0))
+)
+wrong("masked_attention", "masked after the softmax")(
+    lambda q, k, v: (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).tril() @ v
+)
+wrong("masked_attention", "no softmax")(
+    lambda q, k, v: (q @ k.mT / q.shape[-1] ** 0.5).tril() @ v
+)
+wrong("masked_attention", "heads mixed")(
+    lambda q, k, v: hidden(q @ k.mT / q.shape[-1] ** 0.5).softmax(-1).mean(0) @ v
+)
+wrong("masked_attention", "queries and keys are swapped")(
+    lambda q, k, v: attention_by_mask(k, q, v)
+)
+wrong("masked_attention", "keys in the place of values")(
+    lambda q, k, v: attention_by_mask(q, k, k)
+)
+wrong("masked_attention", "the weights are returned")(
+    lambda q, k, v: hidden(q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+)
+
+
+wrong("masked_attention", "the last token is loud; nothing before it may move")(
+    lambda q, k, v: attention(
+        q, k, v, lambda scores: scores + hidden(0 * scores, value=-25)
+    )
+)
+wrong("masked_attention", "scores in the hundreds")(
+    lambda q, k, v: attention(q, k, v, lambda scores: hidden(scores, value=-300))
+)
+wrong("masked_attention", "one token")(
+    lambda q, k, v: attention_by_mask(q, k, v) / v.shape[-1] ** 0.5
+)
+
+
+@wrong("masked_attention", "NaN or ∞")
+def attention_that_overflows(q, k, v):
+    weights = (q @ k.mT / q.shape[-1] ** 0.5).exp().tril()
+    return weights / weights.sum(-1, keepdim=True) @ v
+
+
+# ---- exposure
+
+
+@right("exposure")
+def exposure_by_count(log_likelihoods, canary):
+    rank = 1 + sum(log_likelihoods > log_likelihoods[canary])
+    return np.log2(len(log_likelihoods)) - np.log2(rank)
+
+
+@right("exposure")
+def exposure_by_share(log_likelihoods, canary):
+    behind = [one <= log_likelihoods[canary] for one in log_likelihoods]
+    return -math.log2(1 - (sum(behind) - 1) / len(behind))
+
+
+@right("exposure")
+def exposure_by_sorting(log_likelihoods, canary):
+    descending = sorted(log_likelihoods, reverse=True)
+    rank = descending.index(log_likelihoods[canary]) + 1
+    return math.log(len(descending) / rank, 2)
+
+
+def likelier(scores, canary):
+    return (scores > scores[canary]).sum()
+
+
+wrong("exposure", "another logarithm")(
+    lambda s, c: np.log(len(s)) - np.log(1 + likelier(s, c))
+)
+wrong("exposure", "another logarithm")(
+    lambda s, c: np.log10(len(s) / (1 + likelier(s, c)))
+)
+wrong("exposure", "the rank begins at 0")(
+    lambda s, c: np.log2(len(s)) - np.log2(likelier(s, c))
+)
+wrong("exposure", "ranked the wrong way round")(
+    lambda s, c: np.log2(len(s)) - np.log2(1 + (s < s[c]).sum())
+)
+wrong("exposure", "the rank itself")(lambda s, c: 1 + likelier(s, c))
+wrong("exposure", "the logarithm of the rank")(lambda s, c: np.log2(1 + likelier(s, c)))
+wrong("exposure", "a share, not its logarithm")(
+    lambda s, c: (1 + likelier(s, c)) / len(s)
+)
+wrong("exposure", "the canary is not counted")(
+    lambda s, c: np.log2(len(s) - 1) - np.log2(1 + likelier(s, c))
+)
+wrong("exposure", "a probability, not a rank")(lambda s, c: -s[c] / np.log(2))
+wrong("exposure", "equal candidates are ahead")(
+    lambda s, c: np.log2(len(s)) - np.log2((s >= s[c]).sum())
+)
+wrong("exposure", "equal candidates count as one")(
+    lambda s, c: np.log2(len(s)) - np.log2(1 + len(set(s[s > s[c]])))
+)
+wrong("exposure", "argsort is not the rank")(
+    lambda s, c: np.log2(len(s)) - np.log2(1 + np.argsort(-s)[c])
+)
+wrong("exposure", "one number for each candidate")(
+    lambda s, c: [exposure_by_count(s, i) for i in range(len(s))]
+)
+wrong("exposure", "candidates of a page each")(
+    lambda s, c: exposure_by_count(np.exp(s), c)
+)
+wrong("exposure", "“canary” has no effect")(lambda s, canary: exposure_by_count(s, 0))
+wrong("exposure", "the sign is turned")(lambda s, c: -exposure_by_count(s, c))
+
+
 # ---- spot the bug
 
 right("total_from_loss")(lambda loss, ids: -loss * (len(ids) - 1))
@@ -1371,7 +1550,7 @@ def test_blanks_are_the_solutions_cleared(path):
 
 def test_there_is_a_blank_for_each_solution_and_no_other():
     assert [p.name for p in SOLVED] == sorted(p.name for p in EXERCISES.glob("*.ipynb"))
-    numbered = [f"exercise_{n:02}" for n in (2, 5, 6, 7)]
+    numbered = [f"exercise_{n:02}" for n in (2, 5, 6, 7, 9, 10)]
     assert [p.stem for p in SOLVED] == [*numbered, "spot_the_bug"]
 
 

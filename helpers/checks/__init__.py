@@ -15,6 +15,8 @@ from helpers.checks.exercise_02 import log_likelihood, log_likelihoods, training
 from helpers.checks.exercise_05 import horizon, reshape, write
 from helpers.checks.exercise_06 import auroc, bits_per_byte
 from helpers.checks.exercise_07 import likelihood_ratio, posterior
+from helpers.checks.exercise_09 import masked_attention
+from helpers.checks.exercise_10 import exposure
 from helpers.checks.spot_the_bug import (
     batch_scores,
     per_word,

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch.nn.utils import parameters_to_vector
+from torch.nn.utils.rnn import pad_sequence
 
 from helpers.checks.task import Task
 from helpers.checks.tiny_model import another_model, noise, picked, rows_of, tiny
@@ -115,45 +116,30 @@ def for_each_text(function):
 log_likelihoods = Task("log_likelihoods", for_each_text(by_cross_entropy))
 
 
-def _batch(rng, lengths, vocabulary=9):
-    """Logits, ids padded with 0, and lengths; 0 is in no text."""
-    lengths = torch.tensor(lengths)
-    place = torch.arange(max(lengths) + 1)
-    ids = torch.tensor(rng.integers(1, vocabulary, (len(lengths), len(place))))
-    ids[(place == 0) | (place > lengths[:, None])] = 0
-    return noise(rng, *ids.shape, vocabulary), ids, lengths
+def _plain(rng):
+    """0 is in no text, and parts them."""
+    return noise(rng, 6, 9), torch.tensor([0, *rng.integers(1, 9, 5)])
 
 
-for what, lengths in {
-    "one text, without padding": [3],
-    "two texts, without padding": [3, 3],
-    "texts of three tokens and of one, padded with 0": [3, 1],
-    "texts of one token each": [1, 1, 1],
-    "a long text, a short one, two alike and the longest last": [4, 1, 2, 2, 5],
-}.items():
-    log_likelihoods.drawn(what, lambda rng, lengths=lengths: _batch(rng, lengths), 3)
+def _batch(rng, draw, lengths):
+    """Texts as `draw` gives one, cut to these lengths; all padded with 0."""
+    texts = [[part[: n + 1] for part in draw(rng)] for n in lengths]
+    logits, ids = (pad_sequence(part, batch_first=True) for part in zip(*texts))
+    return logits, ids, torch.tensor(lengths)
 
 
-def _with_separators(rng):
-    logits, ids, lengths = _batch(rng, [4, 2, 3])
-    ids[0, rng.integers(1, 5)] = ids[1, 2] = 0
-    return logits, ids, lengths
-
-
-def _all_shifted(rng):
-    logits, *rest = _batch(rng, [4, 2, 1])
-    return logits + torch.tensor(rng.choice([-1000, 1000], (3, 5, 1))), *rest
-
-
-def _one_impossible(rng):
-    logits, ids, lengths = _batch(rng, [4, 2, 1])
-    logits[0, 1, ids[0, 2]] = -200
-    return logits, ids, lengths
-
-
-log_likelihoods.drawn("texts that hold the padding's id themselves", _with_separators)
-log_likelihoods.drawn("rows of logits shifted by a constant", _all_shifted, rtol=1e-4)
-log_likelihoods.drawn("a token all but impossible", _one_impossible, 3)
+for what, draw, *lengths in (
+    ("one text, without padding", _plain, 3),
+    ("two texts, without padding", _plain, 3, 3),
+    ("texts of three tokens and of one, padded with 0", _plain, 3, 1),
+    ("texts of one token each", _plain, 1, 1, 1),
+    ("a long text, a short one, two alike and the longest last", _plain, 4, 1, 2, 2, 5),
+    ("texts that hold the padding's id themselves", _twice, 4, 2, 3),
+    ("rows of logits shifted by a constant", _shifted, 4, 2, 1),
+    ("a token all but impossible", _impossible, 3, 2, 1),
+):
+    batch = partial(_batch, draw=draw, lengths=lengths)
+    log_likelihoods.drawn(what, batch, 5, rtol=1e-4)
 
 
 def _masked(x, i, n):

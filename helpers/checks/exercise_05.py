@@ -19,7 +19,7 @@ reshape.example("nothing to do but the softmax", five, 1.0, 0, 1.0)
 reshape.example("temperature 0.5", five, 0.5, 0, 1.0)
 
 
-def _settings(rng, which="Tkp"):
+def _settings(rng, which="Tkp", shifts=(0,)):
     """Logits, no two alike, and settings, with those not among `which` at rest.
 
     Top-p lies between what two numbers of tokens reach.
@@ -31,7 +31,7 @@ def _settings(rng, which="Tkp"):
     shares = _reshaped(x, t, k).exp().sort(descending=True).values
     middles = (shares.cumsum(-1) - shares / 2)[shares > 0]
     p = rng.choice(middles.numpy()) if "p" in which else 1.0
-    return x, float(t), int(k), float(p)
+    return x + float(rng.choice(shifts)), float(t), int(k), float(p)
 
 
 reshape.drawn("any temperature", partial(_settings, which="T"))
@@ -46,11 +46,6 @@ def _tied(rng):
     return logits, 2.0, int(rng.integers(1, 7)), 1.0
 
 
-def _shifted(rng):
-    x, *rest = _settings(rng)
-    return x + float(rng.choice([-1000, 1000])), *rest
-
-
 def _sorted(function, *args):
     """The probabilities in order: of equal tokens, any may be kept."""
     return sorted(function(*args))
@@ -62,7 +57,8 @@ reshape.example(
     "equal tokens, any two of which reach 0.4", four, 1.0, 0, 0.4, measure=_sorted
 )
 reshape.example("unlikely tokens, a high temperature", unlikely, 5.0, 0, 1.0)
-reshape.drawn("logits shifted by a constant", _shifted, 4, rtol=1e-3)
+shifted = partial(_settings, shifts=(-1000, 1000))
+reshape.drawn("logits shifted by a constant", shifted, 4, rtol=1e-3)
 
 
 def _not_renormalised(x, t, k, p):

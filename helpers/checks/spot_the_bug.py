@@ -1,6 +1,7 @@
 """Spot the bug: a total from a loss, two perplexities, scores of a batch."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -97,17 +98,15 @@ per_word.example("as many tokens as words", 40.0, 100, 100)
 per_word.example("tokens of two words each", 25.0, 50, 100)
 
 
-def _any_counts(rng):
-    words = int(rng.integers(10, 300_000))
-    return round(rng.uniform(1.5, 40), 1), round(words * rng.uniform(0.5, 5)), words
+def _counts(rng, words):
+    """Of so many words at most: half a token to five for each."""
+    words = int(rng.integers(2, words))
+    tokens = round(words * rng.uniform(0.5, 5))
+    return round(rng.uniform(1.5, 40), 1), tokens, words
 
 
-def _few_words(rng):
-    return round(rng.uniform(1.5, 40), 1), *rng.integers(2, 6, 2).tolist()
-
-
-per_word.drawn("any number of tokens per word", _any_counts)
-per_word.drawn("texts of a few words", _few_words, 5)
+per_word.drawn("any number of tokens per word", partial(_counts, words=300_000))
+per_word.drawn("texts of a few words", partial(_counts, words=6), 5)
 
 
 def _miscounted(p, n, words):

@@ -82,12 +82,11 @@ class Task:
             answers.append(tried(case, function))
             if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
-        for status in (trial.FAILED, trial.UNCHECKED):
-            shown = next((a for a in answers if a.status == status), None)
-            if shown:
-                likely = causes.likely(self, answers, function)
-                return Outcome(self, answers, shown, *likely)
-        return Outcome(self, answers)
+        worst = (trial.FAILED, trial.UNCHECKED, trial.PASSED)
+        shown = min(answers, key=lambda answer: worst.index(answer.status))
+        if shown.status == trial.PASSED:
+            return Outcome(self, answers)
+        return Outcome(self, answers, shown, *causes.likely(self, answers, function))
 
 
 @dataclass

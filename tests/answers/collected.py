@@ -14,5 +14,5 @@ class Answers:
         return lambda function: self.wrongs.append((task, words, function)) or function
 
 
-STRANGERS = Answers()  # of people who have seen neither the checks nor these tests
+STRANGERS = Answers()  # written without sight of the checks and of these tests
 right, wrong = STRANGERS.right, STRANGERS.wrong

@@ -18,10 +18,11 @@ from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     PreTrainedModel,
+    Trainer,
     TrainerState,
 )
 
-from helpers import config, finetune
+from helpers import config, data, finetune, models
 from helpers.engine import training
 
 DOMAIN = "neurips"  # the smaller corpus: a process that is killed has soon read it
@@ -105,6 +106,26 @@ def test_a_model_is_trained_once_and_again_only_if_something_changed(
     said = capsys.readouterr().out.splitlines()[0]
     assert said == f"Training anew on {DOMAIN}: another seed than before."
     fault("a fine-tuned model of another seed", said)
+
+
+def test_what_a_model_read_can_be_found_out_afterwards(runs, monkeypatch):
+    """Notebook 10 asks the loader again; here it is what training was given."""
+    read, step = [], Trainer.training_step
+
+    def noted(self, model, inputs, *rest):
+        read.append(inputs["input_ids"].clone())
+        return step(self, model, inputs, *rest)
+
+    monkeypatch.setattr(Trainer, "training_step", noted)
+    finetune.adapt(DOMAIN)
+    lm, profile = models.load(DOMAIN), config.profile()
+    texts = data.splits(DOMAIN)["train"]["text"]
+    blocks = data.packed_blocks(texts, lm.encode, lm.bos_id, profile.block, config.SEED)
+    args = finetune.training_arguments(runs, lm.source["steps"], profile.batch)
+    trainer = Trainer(lm.model, args, train_dataset=blocks, eval_dataset=blocks)
+    again = [b["input_ids"] for b, _ in zip(trainer.get_train_dataloader(), read)]
+    assert len(read) == lm.source["steps"] == len(again)
+    assert torch.equal(torch.stack(read), torch.stack(again))
 
 
 def kill_before(owner, name, when, cut=lambda *_: None):

@@ -1,7 +1,6 @@
 """Spot the bug: a total from a loss, two perplexities, scores of a batch."""
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -98,15 +97,14 @@ per_word.example("as many tokens as words", 40.0, 100, 100)
 per_word.example("tokens of two words each", 25.0, 50, 100)
 
 
-def _counts(rng, words):
-    """Of so many words at most: half a token to five for each."""
-    words = int(rng.integers(2, words))
+def _counts(rng):
+    """Half a token to five for each word."""
+    words = int(rng.integers(2, 300_000))
     tokens = round(words * rng.uniform(0.5, 5))
     return round(rng.uniform(1.5, 40), 1), tokens, words
 
 
-per_word.drawn("any number of tokens per word", partial(_counts, words=300_000))
-per_word.drawn("texts of a few words", partial(_counts, words=6), 5)
+per_word.drawn("any number of tokens per word", _counts)
 
 
 def _miscounted(p, n, words):

@@ -97,17 +97,14 @@ log_likelihood.mistakes = {
 # ---- log_likelihoods
 
 
-def for_each_text(function):
+def _for_each_text(x, i, n, function):
     """What a function of one text gives for each of a batch; several ways apart."""
-
-    def of_all(x, i, n):
-        found = [function(x[r, : m + 1], i[r, : m + 1]) for r, m in enumerate(n)]
-        return tuple(zip(*found)) if isinstance(found[0], tuple) else torch.stack(found)
-
-    return of_all
+    found = [function(x[r, : m + 1], i[r, : m + 1]) for r, m in enumerate(n)]
+    return tuple(zip(*found)) if isinstance(found[0], tuple) else torch.stack(found)
 
 
-log_likelihoods = Task("log_likelihoods", for_each_text(by_cross_entropy))
+_one_by_one = partial(_for_each_text, function=by_cross_entropy)
+log_likelihoods = Task("log_likelihoods", _one_by_one)
 
 
 def _plain(rng):
@@ -145,7 +142,9 @@ log_likelihoods.mistakes = {
     "the last token is left out": lambda x, i, n: _masked(x, i, n - 1).sum(1),
     "one token of padding is counted": lambda x, i, n: _masked(x, i, n + 1).sum(1),
     "summed over the texts": lambda x, i, n: _masked(x, i, n).sum(0),
-} | {name: for_each_text(wrong) for name, wrong in log_likelihood.mistakes.items()}
+}
+for name, wrong in log_likelihood.mistakes.items():
+    log_likelihoods.mistakes[name] = partial(_for_each_text, function=wrong)
 
 # ---- training_step
 

@@ -168,10 +168,6 @@ def _changed(change):
     return lambda f, ids, t, end, n, seed: _loop(f, ids, *change(t, end, n), seed)
 
 
-def _reading(read):
-    return lambda *args: _loop(*args, read=read)
-
-
 def _with_end(f, ids, t, end, longest, seed):
     text = _loop(f, ids, t, end, longest, seed)
     return text + [end] * (len(text) < longest)
@@ -179,15 +175,15 @@ def _with_end(f, ids, t, end, longest, seed):
 
 write.mistakes = {
     "the likeliest, not a draw": _changed(lambda t, end, n: (1e-9, end, n)),
-    "the seed is set anew for each token": lambda *args: _loop(*args, anew=True),
+    "the seed is set anew for each token": partial(_loop, anew=True),
     "multiplied by the temperature": _changed(lambda t, end, n: (1 / t, end, n)),
     "the text does not end": _changed(lambda t, end, n: (t, -1, n)),
     "one token too many": _changed(lambda t, end, n: (t, end, n + 1)),
     "one token too few": _changed(lambda t, end, n: (t, end, n - 1)),
     "the end token is kept": _with_end,
     "the prompt comes back as well": lambda f, ids, *rest: ids + _loop(f, ids, *rest),
-    "only the last token is read": _reading(lambda ids, n: ids[-1:]),
-    "what was drawn is not read": _reading(lambda ids, n: ids[:n]),
+    "only the last token is read": partial(_loop, read=lambda ids, n: ids[-1:]),
+    "what was drawn is not read": partial(_loop, read=lambda ids, n: ids[:n]),
 }
 
 # ---- horizon

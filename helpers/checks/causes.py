@@ -63,15 +63,15 @@ def hint(task: str, name: str) -> str:
     return hints().get((task, name), first)
 
 
-def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
+def likely(task, answers: list[Answer], shown: Answer, function) -> tuple[str, str]:
     """The name of a likely mistake, and what to do about it.
 
     It gives *all* answers, the right ones too; or all that failed have it in common.
     If there is none: the hint for the first kind of example that fails.
     """
-    first = next((answer for answer in answers if answer.status == FAILED), None)
-    name = common(task, answers, function) if first else "not written yet"
-    return name, hint(task.name, name or first.case.what)
+    failed = shown.status == FAILED
+    name = common(task, answers, function) if failed else "not written yet"
+    return name, hint(task.name, name or shown.case.what)
 
 
 def common(task, answers: list[Answer], function: Callable) -> str:

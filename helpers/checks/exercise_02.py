@@ -122,7 +122,6 @@ def _batch(rng, draw, lengths):
 for what, draw, *lengths in (
     ("one text, without padding", _plain, 3),
     ("texts of three tokens and of one, padded with 0", _plain, 3, 1),
-    ("texts of one token each", _plain, 1, 1, 1),
     ("a long text, a short one, two alike and the longest last", _plain, 4, 1, 2, 2, 5),
     ("texts that hold the padding's id themselves", _twice, 4, 2, 3),
     ("rows of logits shifted by a constant", _shifted, 4, 2, 1),
@@ -225,5 +224,4 @@ training_step.mistakes = {
     "no shift by one": _losing(lambda x, i: _surprise(x, i).mean()),
     "shifted twice": _losing(lambda x, i: _surprise(x[:, :-2], i[:, 2:]).mean()),
     "softmax twice": _losing(lambda x, i: _mean(x.softmax(-1), i)),
-    "another optimiser": lambda *args: _step(*args, optimizer=torch.optim.AdamW),
 }

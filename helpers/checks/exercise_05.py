@@ -47,8 +47,7 @@ def _tied(rng):
 
 
 reshape.drawn("several tokens as likely as the k-th", _tied, 6)
-unlikely = torch.tensor([0.0, -30.0, -60.0])
-reshape.example("unlikely tokens, a high temperature", unlikely, 5.0, 0, 1.0)
+reshape.example("unlikely tokens, a high temperature", 30 * five, 5.0, 0, 1.0)
 reshape.example("logits shifted by a constant", five + 1000, 0.5, 0, 1.0, rtol=1e-4)
 
 
@@ -141,8 +140,7 @@ def _any_prompt(rng):
     return mixed, prompt, 1.0, int(rng.integers(0, 3)), int(rng.integers(0, 8)), 1
 
 
-order = "the next token depends on all before it, and on their order"
-write.drawn(order, _any_prompt, 20)
+write.drawn("the next token depends on all before it, in order", _any_prompt, 20)
 uneven = partial(constant, torch.tensor([0.5, 0.3, 0.2]).log())
 halved = [0.25 / 0.38, 0.09 / 0.38, 0.04 / 0.38]  # what T = 0.5 makes of it
 repeated = sum(p * p for p in halved)

@@ -27,7 +27,6 @@ from helpers.checks.answers import code, show
 from helpers.checks.trial import Answer, Case, tried
 
 LINES = 12  # of a report, at most
-NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
 
 
 @dataclass
@@ -78,7 +77,8 @@ class Task:
         shown = min(answers, key=lambda answer: trial.STATUSES.index(answer.status))
         if shown.status == trial.PASSED:
             return Outcome(self, answers)
-        return Outcome(self, answers, shown, *causes.likely(self, answers, function))
+        cause = causes.likely(self, answers, shown, function)
+        return Outcome(self, answers, shown, *cause)
 
 
 @dataclass
@@ -131,7 +131,7 @@ class Outcome:
         told = {"example": f"{self.task.name}({call})"}
         told["got"] = textwrap.shorten(show(got), 76) + causes.where(got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
-        told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
+        told |= {"likely": self.mistake, "hint": self.hint}
         lines = []
         for label, text in told.items():
             if text:

@@ -108,11 +108,10 @@ def explains(answers: list[Answer], wrong: Callable) -> bool:
 
 def alike(answer: Answer, wrong) -> bool:
     """A tuple holds what several ways of making the mistake give: one must fit."""
-    if isinstance(wrong, tuple):
-        return any(alike(answer, way) for way in wrong)
+    ways = wrong if isinstance(wrong, tuple) else (wrong,)
     if isinstance(answer.got, BaseException):
-        return type(answer.got) is type(wrong)
-    return agree(answer.got, wrong, answer.case.rtol)
+        return type(answer.got) in map(type, ways)
+    return any(agree(answer.got, way, answer.case.rtol) for way in ways)
 
 
 def turned(case: Case, turn: Callable):

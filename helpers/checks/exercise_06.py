@@ -80,6 +80,7 @@ def _with_ties(rng):
 
 
 auroc.drawn("two sets of unlike size, without ties", _without_ties)
+auroc.example("apart by a hair", np.array([-5000.00001]), np.array([-5000.00002]))
 auroc.example("a tie", np.array([1.0, 2.0]), np.array([2.0, 0.0]))
 auroc.example("all scores equal", np.ones(3), np.ones(2))
 auroc.drawn("scores with duplicates and ties, in no order", _with_ties, 20)

@@ -26,7 +26,7 @@ class Case:
     draw: Callable  # a random generator → args
     args: tuple = ()
     expected: object = None
-    measure: Callable = operator.call  # as it stands: what the function returns
+    measure: Callable = operator.call  # what the function returns
     rtol: float = 1e-5  # of the largest number expected
 
 
@@ -41,7 +41,7 @@ class Answer:
 
 
 def set_alarm(seconds: int) -> None:
-    """Has `Endless` raised in so many seconds, or not at all: 0. (Not on Windows.)"""
+    """Raises `Endless` in so many seconds; 0 calls it off. (Windows has no alarm.)"""
 
     def stop(*_):
         raise Endless

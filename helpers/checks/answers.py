@@ -19,7 +19,10 @@ def numbers(value) -> np.ndarray | None:
     if isinstance(value, torch.Tensor):
         value = value.detach().double().cpu().numpy()
     elif isinstance(value, list | tuple):
-        value = [numbers(v) for v in value]
+        # A tensor of one number is that number, whatever its shape.
+        value = [
+            v.item() if torch.is_tensor(v) and v.numel() == 1 else v for v in value
+        ]
     try:
         value = np.asarray(value)
         return value.astype(float) if value.dtype.kind in "biuf" else None

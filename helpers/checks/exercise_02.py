@@ -47,8 +47,7 @@ def _in_bfloat16(rng):
     return 1.5 * noise(rng, 400, 50).bfloat16(), torch.tensor(rng.integers(0, 50, 400))
 
 
-logits = "logits as a model gives them, tokens all different"
-log_likelihood.drawn(logits, _all_different)
+log_likelihood.drawn("logits of a model, tokens all different", _all_different)
 log_likelihood.drawn("a token, or the separator, that comes twice", _twice)
 log_likelihood.drawn("rows of logits shifted by a constant", _shifted, rtol=1e-4)
 log_likelihood.drawn("a token all but impossible", _impossible, 3)

@@ -32,8 +32,7 @@ def _any_texts(rng):
     return -rng.integers(1, 9, len(texts)) / 2, texts
 
 
-anything = "texts of any number, length and script, white space around them"
-bits_per_byte.drawn(anything, _any_texts)
+bits_per_byte.drawn("any texts, in any script, with white space", _any_texts)
 bits_per_byte.example("a page", np.array([-3000.0]), [500 * "question "])
 
 

@@ -42,6 +42,7 @@ BROUGHT = {
     "tokenizers": "transformers",
     "safetensors": "transformers",
     "scipy": "scikit-learn",
+    "threadpoolctl": "scikit-learn",
 }
 TESTS = list((ROOT / "tests").rglob("*.py"))
 OWN = {"helpers", "benchmarks", *(path.stem for path in TESTS)}

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import math
+import operator
 import re
 import traceback
 from collections.abc import Callable
@@ -58,20 +59,19 @@ def hints() -> dict[tuple[str, str], str]:
 def hint(task: str, name: str) -> str:
     """What is said about a mistake in a task, or else where it is told first."""
     name = re.sub("^“.*?”", "…", name)
-    if (task, name) in hints():
-        return hints()[task, name]
-    return next((hint for (_, other), hint in hints().items() if other == name), "")
+    first = next((hint for (_, other), hint in hints().items() if other == name), "")
+    return hints().get((task, name), first)
 
 
-def likely(task, answers: list[Answer], function: Callable) -> tuple[str, str]:
+def likely(task, answers: list[Answer], shown: Answer, function) -> tuple[str, str]:
     """The name of a likely mistake, and what to do about it.
 
     It gives *all* answers, the right ones too; or all that failed have it in common.
     If there is none: the hint for the first kind of example that fails.
     """
-    first = next((answer for answer in answers if answer.status == FAILED), None)
-    name = common(task, answers, function) if first else "not written yet"
-    return name, hint(task.name, name or first.case.what)
+    failed = shown.status == FAILED
+    name = common(task, answers, function) if failed else "not written yet"
+    return name, hint(task.name, name or shown.case.what)
 
 
 def common(task, answers: list[Answer], function: Callable) -> str:
@@ -82,7 +82,7 @@ def common(task, answers: list[Answer], function: Callable) -> str:
         if explains(answers, lambda case, wrong=wrong: tried(case, wrong).got):
             return name
     failed = [answer for answer in answers if answer.status == FAILED]
-    plain = [answer for answer in answers if not answer.case.measure]
+    plain = [answer for answer in answers if answer.case.measure is operator.call]
     if any(compared(answer) for answer in plain if answer.status == FAILED):
         for name, turn in TURNED.items():
             if explains(plain, functools.partial(turned, turn=turn)):
@@ -96,28 +96,22 @@ def common(task, answers: list[Answer], function: Callable) -> str:
 
 
 def compared(answer: Answer) -> bool:
-    """Whether a number, or a text, stands beside the one expected."""
+    """Whether a number stands beside the one expected."""
     array = numbers(answer.got)
-    return isinstance(answer.got, str) or array is not None and np.isfinite(array).any()
+    return array is not None and np.isfinite(array).any()
 
 
 def explains(answers: list[Answer], wrong: Callable) -> bool:
-    """Whether `wrong(case)` is what the reader's function gave, in all cases.
-
-    A tuple holds what several ways of making the mistake give: one must fit.
-    """
-    for answer in answers:
-        given = wrong(answer.case)
-        ways = given if isinstance(given, tuple) else (given,)
-        if not any(alike(answer, way) for way in ways):
-            return False
-    return True
+    """Whether `wrong(case)` is what the reader's function gave, in all cases."""
+    return all(alike(answer, wrong(answer.case)) for answer in answers)
 
 
 def alike(answer: Answer, wrong) -> bool:
+    """A tuple holds what several ways of making the mistake give: one must fit."""
+    ways = wrong if isinstance(wrong, tuple) else (wrong,)
     if isinstance(answer.got, BaseException):
-        return type(answer.got) is type(wrong)
-    return agree(answer.got, wrong, answer.case.rtol)
+        return type(answer.got) in map(type, ways)
+    return any(agree(answer.got, way, answer.case.rtol) for way in ways)
 
 
 def turned(case: Case, turn: Callable):
@@ -162,9 +156,9 @@ def form(answer: Answer, function: Callable) -> str:
     a, b = numbers(got), numbers(expected)
     if a is None:
         return "not a number"
-    if a.shape != b.shape:
-        of_any_length = isinstance(expected, list) and a.ndim == b.ndim
-        return "" if of_any_length else "another shape"
+    of_any_length = isinstance(expected, list) and a.ndim == b.ndim
+    if a.shape != b.shape and not of_any_length:
+        return "another shape"
     if not np.isfinite(a).all():
         return "NaN or ∞"
     return "nearly right" if agree(got, expected, NEARLY) else ""
@@ -181,9 +175,9 @@ def stopped(error: Exception, answer: Answer, function: Callable) -> str:
     return "the function stopped"
 
 
-def where(error: Exception) -> str:
-    """The reader's own line at which an exception rose."""
-    frames = traceback.extract_tb(error.__traceback__)
+def where(got) -> str:
+    """The reader's own line at which an exception rose; empty if `got` is none."""
+    frames = traceback.extract_tb(getattr(got, "__traceback__", None))
     theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
     lines = [frame.line for frame in theirs if frame.filename == theirs[0].filename]
     return f", at “{lines[-1]}”" if lines and lines[-1] else ""

@@ -32,8 +32,7 @@ def _any_texts(rng):
     return -rng.integers(1, 9, len(texts)) / 2, texts
 
 
-anything = "texts of any number, length and script, white space around them"
-bits_per_byte.drawn(anything, _any_texts)
+bits_per_byte.drawn("any texts, in any script, with white space", _any_texts)
 bits_per_byte.example("a page", np.array([-3000.0]), [500 * "question "])
 
 
@@ -91,7 +90,6 @@ auroc.mistakes = {
     "ties count as won": lambda a, b: _won(a, b, 1),
     "the two sets are swapped": lambda a, b: (_won(b, a), _won(b, a, 0), _won(b, a, 1)),
     "folded to above one half": lambda a, b: max(_won(a, b), 1 - _won(a, b)),
-    "between −1 and 1": lambda a, b: 2 * _won(a, b) - 1,
     "not divided by the number of pairs": lambda a, b: tuple(
         _won(a, b) * n for n in (a.size, b.size, a.size * b.size)
     ),

@@ -20,14 +20,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
+from threadpoolctl import threadpool_limits
 
 from helpers.checks import causes, trial
 from helpers.checks.answers import code, show
 from helpers.checks.trial import Answer, Case, tried
 
 LINES = 12  # of a report, at most
-NO_HINT = "None of the usual mistakes gives this. Work the example out on paper."
 
 
 @dataclass
@@ -64,29 +63,22 @@ class Task:
         print(outcome)
         return outcome.points
 
+    @threadpool_limits.wrap(limits=1)
     def look(self, function: Callable) -> Outcome:
         """What came of all examples.
 
         On one thread: with two, small products only wait for each other.
         """
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return self._look(function)
-        finally:
-            torch.set_num_threads(threads)
-
-    def _look(self, function: Callable) -> Outcome:
         answers = []
         for case in self.cases:
             answers.append(tried(case, function))
             if isinstance(answers[-1].got, trial.Endless):
                 break  # once is enough to wait for
-        worst = (trial.FAILED, trial.UNCHECKED, trial.PASSED)
-        shown = min(answers, key=lambda answer: worst.index(answer.status))
+        shown = min(answers, key=lambda answer: trial.STATUSES.index(answer.status))
         if shown.status == trial.PASSED:
             return Outcome(self, answers)
-        return Outcome(self, answers, shown, *causes.likely(self, answers, function))
+        cause = causes.likely(self, answers, shown, function)
+        return Outcome(self, answers, shown, *cause)
 
 
 @dataclass
@@ -103,7 +95,7 @@ class Outcome:
     def found(self) -> dict[str, str]:
         """What became of each kind of example: failed if one of them did."""
         found = {case.what: trial.UNCHECKED for case in self.task.cases}
-        for status in (trial.PASSED, trial.UNCHECKED, trial.FAILED):
+        for status in reversed(trial.STATUSES):  # the worst last, which stays
             found |= {a.case.what: status for a in self.answers if a.status == status}
         return found
 
@@ -115,18 +107,18 @@ class Outcome:
 
     def __str__(self) -> str:
         found = list(self.found.values())
-        told = [f"{found.count(s)} {s}" for s in trial.STATUSES if s in found]
+        told = [f"{found.count(s)} {s}" for s in reversed(trial.STATUSES) if s in found]
         worth = f"{self.points:g} of {self.task.points:g} points"
-        lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
-        if found.count(trial.PASSED) == len(found):
+        if self.shown is None:
             return f"{self.task.name}: all {len(found)} checks passed; {worth}."
         first = self.shown.case.what
+        lines = [f"{self.task.name}: {', '.join(told)}; {worth}."]
         lines += [f"{self.shown.status}: {first}", *self._example()]
         others = [w for w, s in self.found.items() if s == trial.FAILED and w != first]
-        room = LINES - len(lines)
-        if len(others) > room:
-            others[room - 1 :] = [f"and {len(others) - room + 1} more"]
-        return "\n".join([*lines, *(f"failed: {what}" for what in others)])
+        lines += [f"failed: {what}" for what in others]
+        if len(lines) > LINES:
+            lines[LINES - 1 :] = [f"and {len(lines) - LINES + 1} more"]
+        return "\n".join(lines)
 
     def _example(self) -> list[str]:
         """An example as code to paste and run, what came out, and what should have."""
@@ -137,11 +129,9 @@ class Outcome:
             i = self.answers.index(self.shown)
             call = f"*checks.{self.task.name}.cases[{i}].args"
         told = {"example": f"{self.task.name}({call})"}
-        told["got"] = textwrap.shorten(show(got), 76)
-        if isinstance(got, Exception):
-            told["got"] += causes.where(got)
+        told["got"] = textwrap.shorten(show(got), 76) + causes.where(got)
         told["expected"] = textwrap.shorten(show(case.expected), 76)
-        told |= {"likely": self.mistake, "hint": self.hint or NO_HINT}
+        told |= {"likely": self.mistake, "hint": self.hint}
         lines = []
         for label, text in told.items():
             if text:

@@ -4,12 +4,16 @@ The notebooks state each finding as a verdict, which may go either way; for the 
 is committed, the findings are asserted here.
 """
 
+import re
+
+import nbformat
 import pytest
 import regression
 
 from helpers import config, strangers, submission
 
 FOLDER = regression.ROOT / "submission"
+NOTEBOOKS = regression.ROOT / "notebooks"
 FILES = (
     "neurips.png",
     "shakespeare.png",
@@ -79,6 +83,11 @@ def test_the_manifest_says_what_was_used(manifest, metrics):
         assert len(manifest["data"][domain]["sha256"]) == 64
 
 
+def test_the_run_was_of_the_whole_series(manifest):
+    series = {path.stem for path in NOTEBOOKS.glob("[0-9]*.ipynb")}
+    assert set(manifest["notebooks"]) == series
+
+
 def test_samples_can_be_drawn_again(metrics):
     samples = regression.read_lines(FOLDER / "samples.jsonl")
     for model in config.MODELS:
@@ -135,3 +144,37 @@ def test_the_density_of_states_holds_where_raw_likelihood_fails(metrics):
 
 def test_two_models_make_a_classifier_of_domains(metrics):
     assert metrics["classifier"]["100"] >= 0.98
+
+
+def verdicts(name):
+    """Claim → verdict, from the tables that a committed notebook shows."""
+    found = {}
+    for cell in nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4).cells:
+        for output in cell.get("outputs", []):
+            table = output.get("data", {}).get("text/html", "")
+            for row in re.findall(r"<tr>(.*?)</tr>", table, flags=re.S):
+                claim, *_, verdict = (
+                    re.findall(r"<t[hd]>(.*?)</t[hd]>", row) or [""] * 2
+                )
+                if verdict in ("holds", "does not hold"):
+                    found[claim] = verdict == "holds"
+    return found
+
+
+def test_few_heads_carry_the_copying_of_random_tokens():
+    found = verdicts("09_inside_one_step")
+    assert found["log-likelihood a character above −2 nats on text kept out"]
+    assert found["the second copy costs less than the first"]
+    assert found["share that comes back without induction heads"]
+    assert not found["share that comes back without others"]
+    # Of one word repeated they carry a part.
+    assert found["by more than without others"]
+    assert not found["an abstract is now likelier"]
+
+
+def test_what_is_said_often_is_remembered_and_what_was_read_can_be_told():
+    found = verdicts("10_what_a_model_remembers")
+    assert found["16 or 64 times: more than by chance"]
+    assert not found["never read: more than by chance"]
+    for model in ("fine-tuned on NeurIPS", "fine-tuned on Shakespeare"):
+        assert found[f"{model}: ratio"] and not found[f"{model}: base alone"]

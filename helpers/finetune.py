@@ -145,8 +145,8 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
         resume = training.last_checkpoint(checkpoints, wanted)
         lm = models.load("base")
         block = min(config.profile().block, lm.context_length)
-        train = _blocks(domain, "train", lm, block)
-        valid = _blocks(domain, "validation", lm, block)
+        train = blocks(domain, "train", lm, block)
+        valid = blocks(domain, "validation", lm, block)
     valid = valid.select(range(min(len(valid), VALIDATION_TOKENS // block)))
     batch = config.profile().batch
     tokens = config.profile().train_tokens or len(train) * block
@@ -182,8 +182,11 @@ def _train(domain: str, folder: Path, wanted: dict, processes) -> None:
     processes.wait_for_everyone()  # until the model is there
 
 
-def _blocks(domain: str, split: str, lm: LanguageModel, block: int):
-    """A split of a domain as blocks of ids (blocks, block), shuffled."""
+def blocks(domain: str, split: str, lm: LanguageModel, block: int):
+    """A split of a domain as shuffled blocks of `block` token ids, a row each.
+
+    The columns are those of `data.packed_blocks`; ValueError as there and for `splits`.
+    """
     texts = data.splits(domain)[split]["text"]
     return data.packed_blocks(texts, lm.encode, lm.bos_id, block, seed=config.SEED)
 

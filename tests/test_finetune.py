@@ -22,7 +22,7 @@ from transformers import (
     TrainerState,
 )
 
-from helpers import config, data, finetune, models
+from helpers import config, finetune, models
 from helpers.engine import training
 
 DOMAIN = "neurips"  # the smaller corpus: a process that is killed has soon read it
@@ -119,8 +119,7 @@ def test_what_a_model_read_can_be_found_out_afterwards(runs, monkeypatch):
     monkeypatch.setattr(Trainer, "training_step", noted)
     finetune.adapt(DOMAIN)
     lm, profile = models.load(DOMAIN), config.profile()
-    texts = data.splits(DOMAIN)["train"]["text"]
-    blocks = data.packed_blocks(texts, lm.encode, lm.bos_id, profile.block, config.SEED)
+    blocks = finetune.blocks(DOMAIN, "train", lm, profile.block)
     args = finetune.training_arguments(runs, lm.source["steps"], profile.batch)
     trainer = Trainer(lm.model, args, train_dataset=blocks, eval_dataset=blocks)
     again = [b["input_ids"] for b, _ in zip(trainer.get_train_dataloader(), read)]

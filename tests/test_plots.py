@@ -274,19 +274,24 @@ def test_colours_are_told_apart_by_everyone(vision):
         assert apart >= asked, (shown[one], shown[other], apart)
 
 
-def test_colours_are_seen_on_a_light_page_and_on_a_dark_one():
-    """A contrast of three to one, as WCAG asks of what is drawn; the base changes."""
+def contrast(one, other):
+    """Of two colours, as WCAG 2 reckons it: from 1 to 21."""
 
     def luminance(color):
         rgb = np.array(matplotlib.colors.to_rgb(color))
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         return linear @ [0.2126, 0.7152, 0.0722] + 0.05
 
+    pair = luminance(one), luminance(other)
+    return max(pair) / min(pair)
+
+
+def test_colours_are_seen_on_a_light_page_and_on_a_dark_one():
+    """A contrast of three to one, as WCAG asks of what is drawn; the base changes."""
     series = [plots.COLORS[kind] for kind in config.KINDS]
     for color in (*series, *plots.style.OWN_COLORS):
         for page in ("#FFFFFF", "#1B1B1B"):
-            pair = luminance(color), luminance(page)
-            assert max(pair) / min(pair) >= 3, (color, page)
+            assert contrast(color, page) >= 3, (color, page)
 
 
 # ---- tables with kinds and models of a reader's own
@@ -408,6 +413,16 @@ def test_the_token_strip_escapes_and_marks_every_band():
         boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"]
         and set(boxes[4:]) == lines
     )
+
+
+def test_the_token_strip_is_read_on_a_light_page_and_on_a_dark_one():
+    """A token's ink on its band, 4.5 to one; all else has the ink of the page."""
+    table = pd.DataFrame({"token": [*"abcd"], "log_prob": -1.0})
+    text = plots.token_strip({"m": table.assign(rank=[1, 99, 999, 9999])}).data
+    boxes = re.findall("background:(#[^;]+);color:(#[^;]+);", text)
+    assert len(boxes) == text.count("color:") == 8  # four tokens, and four in the key
+    for band, ink in boxes:
+        assert contrast(band, ink) >= 4.5, (band, ink)
 
 
 def test_a_character_of_several_tokens_is_one_box_in_the_strip():

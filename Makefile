@@ -3,8 +3,9 @@ PYTHON ?= python3
 PROFILE ?= $(AR_PROFILE)
 PY := .venv/bin/python
 # At a terminal pip says what it is at, the last line of it only; elsewhere it is quiet.
+# (setuptools warns of whatever is installed where it lies.)
 SHELL := bash
-PIP := $(PY) -m pip install $(shell test -t 2 || echo -q) -c constraints.txt
+PIP := PYTHONWARNINGS=ignore $(PY) -m pip install $(shell test -t 2 || echo -q) -c constraints.txt
 LAST_LINE := | { while read -r line; do printf '\r\033[K%.79s' "$$line"; done; printf '\r\033[K'; }
 CODE := conftest.py helpers tests benchmarks notebooks
 # Set only where one is named: what the environment says wins over settings.toml.
@@ -119,7 +120,7 @@ new:
 	@rm -f $@
 	@echo "1 of 4: pip"
 	@set -o pipefail; $(PIP) pip $(LAST_LINE)
-	@echo "2 of 4: torch"
+	@echo "2 of 4: torch, 0.2 to 2.6 GB"
 	@$(PIP) torch
 	@echo "3 of 4: Jupyter, transformers and 140 others"
 	@set -o pipefail; $(PIP) -e . $(LAST_LINE)

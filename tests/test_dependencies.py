@@ -46,6 +46,7 @@ BROUGHT = {
     "scipy": "scikit-learn",
     "threadpoolctl": "scikit-learn",
 }
+PYTHONS = ["3.11", "3.12", "3.13"]
 TESTS = list((ROOT / "tests").rglob("*.py"))
 OWN = {"helpers", "benchmarks", *(path.stem for path in TESTS)}
 OWN |= {path.parent.name for path in TESTS}
@@ -141,6 +142,27 @@ def test_every_line_says_what_it_is_for():
             assert "# " in item, item
 
 
+def test_everyone_names_the_same_pythons():
+    says = {
+        "pyproject.toml": 'requires-python = ">=3.11,<3.14"',
+        "Makefile": " | ".join(f"*{python}" for python in PYTHONS),
+        "README.md": "Python 3.11, 3.12 or 3.13",
+        ".github/workflows/test.yml": f"python: {json.dumps(PYTHONS)}",
+    }
+    for path, words in says.items():
+        assert words in (ROOT / path).read_text(encoding="utf-8"), path
+
+
+def test_the_workflow_runs_the_lines_of_the_readme():
+    """Those for Windows; those with make are short enough to be read."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(\.venv\\Scripts\\python .*?)(?: +# .*)?$", readme, re.M)
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
+    assert sum(f"run: {line}\n" in workflow for line in lines) == len(lines) - 1 == 6
+    (interactive,) = [line for line in lines if f"run: {line}\n" not in workflow]
+    assert "jupyter lab" in interactive
+
+
 def pins_of(text):
     """The lines name==version of a text: {name: version}."""
     pins = re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
@@ -176,7 +198,7 @@ def resolved(platform, python, *what):
 
 
 @pytest.mark.index
-@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+@pytest.mark.parametrize("python", PYTHONS)
 @pytest.mark.parametrize("platform", ["linux", "macos", "windows"])
 def test_every_system_gets_what_was_tested(platform, python):
     """With the first release of each Python, so that every later one will do."""

@@ -60,7 +60,8 @@ exercises: .venv/test ## the blank exercises, from notebooks/exercises/solutions
 		--ClearOutputPreprocessor.enabled=True notebooks/exercises/solutions/*.ipynb
 
 # A corpus that is a file goes along; a base that is a folder does not. The manifest is
-# handed out without its list of files: the pictures, which would give all away, are not.
+# handed out without its list of files: the pictures, which would give all away, are not,
+# nor are the words for them, which stand in the cells' metadata.
 BASE ?= packaged
 NEURIPS ?= packaged
 HANDOUT := runs/handout/likelihood
@@ -71,6 +72,9 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 	@find $(HANDOUT) -name __pycache__ -prune -exec rm -rf {} +
 	@cp -R notebooks/images $(HANDOUT)/notebooks
 	@$(PY) -m nbconvert --log-level=ERROR --to notebook --ClearOutputPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.enabled=True \
+		--ClearMetadataPreprocessor.clear_notebook_metadata=False \
+		--ClearMetadataPreprocessor.preserve_cell_metadata_mask=tags \
 		--output-dir $(HANDOUT)/notebooks notebooks/[0-9]*.ipynb
 	@cp notebooks/exercises/*.ipynb $(HANDOUT)/notebooks/exercises
 	@cp submission/likelihoods.csv $(HANDOUT)/submission

@@ -20,6 +20,15 @@ def clean(notebook) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if shows(output)]
+            describe_picture(cell)
+
+
+def describe_picture(cell) -> None:
+    """Say in the cell, too, what its picture shows: the site reads it there."""
+    cell.metadata.pop("mystnb", None)
+    for output in cell.outputs:
+        if said := output.get("metadata", {}).get("image/png", {}).get("alt"):
+            cell.metadata["mystnb"] = {"image": {"alt": said}}
 
 
 def shows(output) -> bool:

@@ -1618,14 +1618,6 @@ def test_nbgrader_gives_partial_credit_and_none_for_another_check(tmp_path):
 
 
 @pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
-def test_opened_without_the_project_it_says_where_to_get_it(path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "helpers", None)
-    first = code_of(path)[0]
-    with pytest.raises(SystemExit, match="clone or unzip it"):
-        exec(first, {})
-
-
-@pytest.mark.parametrize("path", SOLVED, ids=lambda p: p.stem)
 def test_solved_copies_are_run_from_top_to_bottom_in_short_cells(path):
     cells = [c for c in cells_of(path) if c.cell_type == "code"]
     assert [c.execution_count for c in cells] == list(range(1, len(cells) + 1))

@@ -18,6 +18,9 @@ MOST_LINES = 15  # of code in a cell; blank lines and comments do not count
 UNCOMMENTED = 6  # lines that a cell may have without a comment or a docstring
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+every_one = pytest.mark.parametrize(
+    "path", ALL, ids=lambda p: f"{p.parent.name}/{p.stem}"
+)
 
 
 def code_cells(path):
@@ -53,6 +56,7 @@ def test_refreshing_leaves_what_a_reader_of_the_page_needs():
     refresh.clean(notebook)
     left = [output.data for output in cell.outputs]
     assert left == [picture | {"text/plain": "0%"}, {"text/plain": "1"}]
+    assert "mystnb" not in cell.metadata  # nothing was said of the picture
     assert notebook.metadata.language_info == {"name": "python"}
 
 
@@ -71,6 +75,47 @@ def test_committed_outputs_are_clean(path):
             assert not found, shown[found.start() :][:200]
 
 
+def test_a_picture_is_told_in_words_to_the_site_too():
+    about = {"image/png": {"alt": "what it shows", "width": 800}}
+    picture = nbformat.v4.new_output(
+        "display_data", {"image/png": "iVBO"}, metadata=about
+    )
+    cell = nbformat.v4.new_code_cell("1", outputs=[picture])
+    refresh.clean(nbformat.v4.new_notebook(cells=[cell]))
+    assert cell.outputs[0].metadata == about
+    assert cell.metadata.mystnb == {"image": {"alt": "what it shows"}}
+
+
+@each_notebook
+def test_every_figure_has_a_text_alternative(path):
+    """What screen readers are given: in the output and, for the site, in the cell."""
+    for cell in code_cells(path):
+        shown = [o for o in cell.outputs if "image/png" in o.get("data", {})]
+        for output in shown:
+            said = output.metadata["image/png"]["alt"]
+            assert len(said) > 40 and "Figure size" not in said, said
+            assert cell.metadata.mystnb.image.alt == said and len(shown) == 1
+
+
+@every_one
+@pytest.mark.parametrize("other", ["", "helpers.py", "helpers/__init__.py"])
+def test_opened_without_the_project_it_says_where_to_get_it(path, other, tmp_path):
+    """Nothing of that name, or another's file or package: it is named."""
+    first = code_cells(path)[0].source
+    if other:
+        (tmp_path / other).parent.mkdir(exist_ok=True)
+        (tmp_path / other).touch()
+    # -I: neither PYTHONPATH nor this folder; -S: no installed package
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{first}"
+    command = [sys.executable, "-I", "-S", "-c", script]
+    ran = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
+    assert ran.returncode == 1 and len(ran.stderr.splitlines()) == 1
+    assert "get the whole project" in ran.stderr
+    assert (
+        str(tmp_path / other) if other else "No module named 'helpers'"
+    ) in ran.stderr
+
+
 @each_notebook
 def test_some_outputs_are_checked(path):
     assert any(is_checked(cell) for cell in code_cells(path))
@@ -86,7 +131,7 @@ def test_cells_are_short_and_the_longer_ones_commented(path):
         assert len(code) <= UNCOMMENTED or is_commented, cell.source
 
 
-@pytest.mark.parametrize("path", ALL, ids=lambda p: str(p.relative_to(FOLDER)))
+@every_one
 def test_it_leaves_the_engine_to_the_helpers(path):
     for cell in code_cells(path):
         for node in ast.walk(ast.parse(cell.source)):

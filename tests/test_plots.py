@@ -9,6 +9,8 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.pylabtools import select_figure_formats
 from matplotlib.patches import StepPatch
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
@@ -272,19 +274,24 @@ def test_colours_are_told_apart_by_everyone(vision):
         assert apart >= asked, (shown[one], shown[other], apart)
 
 
-def test_colours_are_seen_on_a_light_page_and_on_a_dark_one():
-    """A contrast of three to one, as WCAG asks of what is drawn; the base changes."""
+def contrast(one, other):
+    """Of two colours, as WCAG 2 reckons it: from 1 to 21."""
 
     def luminance(color):
         rgb = np.array(matplotlib.colors.to_rgb(color))
         linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
         return linear @ [0.2126, 0.7152, 0.0722] + 0.05
 
+    pair = luminance(one), luminance(other)
+    return max(pair) / min(pair)
+
+
+def test_colours_are_seen_on_a_light_page_and_on_a_dark_one():
+    """A contrast of three to one, as WCAG asks of what is drawn; the base changes."""
     series = [plots.COLORS[kind] for kind in config.KINDS]
     for color in (*series, *plots.style.OWN_COLORS):
         for page in ("#FFFFFF", "#1B1B1B"):
-            pair = luminance(color), luminance(page)
-            assert max(pair) / min(pair) >= 3, (color, page)
+            assert contrast(color, page) >= 3, (color, page)
 
 
 # ---- tables with kinds and models of a reader's own
@@ -353,6 +360,22 @@ def test_the_page_is_one_file_that_needs_no_network(scores, monkeypatch, tmp_pat
         assert numbers == sorted(part[measure])  # to the last digit
 
 
+def test_a_figure_is_shown_with_its_words(scores):
+    """Its titles and what its axes measure, each once; the picture itself is whole."""
+    figure = plots.headlines(scores)
+    shell = InteractiveShell()
+    select_figure_formats(shell, {"png"})
+    data, about = shell.display_formatter.format(figure)
+    assert data["image/png"]
+    said = about["image/png"]["alt"]
+    first, second, third, *axes = said.split(" · ")
+    assert first.startswith("NeurIPS abstracts: ") and third.startswith("Random")
+    assert second.startswith("Shakespeare: ") and "\n" not in said
+    assert axes == [figure.axes[2].get_xlabel(), figure.axes[0].get_ylabel()]
+    broken = plots.histogram(scores, title="word " * 60)  # over several lines
+    assert broken.alternative().startswith(("word " * 60).strip() + " · ")
+
+
 def test_a_bad_table_leaves_no_page(scores, monkeypatch, tmp_path):
     monkeypatch.setattr(config, "submission", lambda: tmp_path)
     with pytest.raises(ValueError, match="no n_bytes"):
@@ -362,13 +385,10 @@ def test_a_bad_table_leaves_no_page(scores, monkeypatch, tmp_path):
 
 def test_a_notebook_gets_a_still_picture_and_the_page(scores, monkeypatch):
     shown = []
-    keep = lambda data, raw, metadata=None: shown.append((data, metadata))  # noqa: E731
-    monkeypatch.setattr("IPython.display.display", keep)
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: shown.append(data))
     explorer.explore(scores, "made by a test")
-    (still, about), (live, _) = shown
-    assert still["image/png"].startswith(b"\x89PNG")
-    assert "Likeliest: NeurIPS" in still["text/plain"]
-    assert about["image/png"]["alt"] == still["text/plain"]
+    still, live = shown
+    assert "Likeliest: NeurIPS" in still.alternative()
     page = html.unescape(re.search('srcdoc="(.*?)"', live["text/html"], re.S)[1])
     assert page == explorer_page(scores, "made by a test")
 
@@ -393,6 +413,16 @@ def test_the_token_strip_escapes_and_marks_every_band():
         boxes[:4] == ["none", "2px dotted #333", "2px dashed #333", "4px double #111"]
         and set(boxes[4:]) == lines
     )
+
+
+def test_the_token_strip_is_read_on_a_light_page_and_on_a_dark_one():
+    """A token's ink on its band, 4.5 to one; all else has the ink of the page."""
+    table = pd.DataFrame({"token": [*"abcd"], "log_prob": -1.0})
+    text = plots.token_strip({"m": table.assign(rank=[1, 99, 999, 9999])}).data
+    boxes = re.findall("background:(#[^;]+);color:(#[^;]+);", text)
+    assert len(boxes) == text.count("color:") == 8  # four tokens, and four in the key
+    for band, ink in boxes:
+        assert contrast(band, ink) >= 4.5, (band, ink)
 
 
 def test_a_character_of_several_tokens_is_one_box_in_the_strip():

@@ -45,9 +45,7 @@ def explore(scores: pd.DataFrame, note: str = "") -> None:
     model = tables.present(scores)[1][0]
     kinds = scores.domain[scores.model == model].unique()
     figure = histogram(scores, kinds=kinds, models=[model], threshold=THRESHOLD)
-    said = f"Histograms. {figure.axes[0].get_title()}"
-    still = {"image/png": png(figure), "text/plain": said}
-    display(still, raw=True, metadata={"image/png": {"alt": said}})
+    display(figure)
     live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "The explorer"}
     display(live, raw=True)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.figure import Figure
 
 from helpers import config, submission
 from helpers.engine import files
@@ -65,6 +66,21 @@ STYLE = PLAIN | {
 }
 
 
+class Picture(Figure):
+    """A figure that is shown with a text alternative, for who cannot see it."""
+
+    def alternative(self) -> str:
+        """In words: the titles, which say what it shows, and what the axes measure."""
+        each = [(ax.get_title(), ax.get_xlabel(), ax.get_ylabel()) for ax in self.axes]
+        titles, across, up = zip(*each)
+        said = dict.fromkeys([*titles, *across, *up])  # rows share their axes
+        return " · ".join(" ".join(one.split()) for one in said if one)
+
+    def _repr_mimebundle_(self, **_):
+        # IPython asks for it, and makes the picture to these words itself.
+        return {}, {"image/png": {"alt": self.alternative()}}
+
+
 @contextmanager
 def canvas(ax: plt.Axes | None = None, size=(8, 3.6), rows: int = 1):
     """Give `ax`, or what is to be drawn on in a new figure of that size (inches).
@@ -74,10 +90,11 @@ def canvas(ax: plt.Axes | None = None, size=(8, 3.6), rows: int = 1):
     It is closed: a notebook would show an open one a second time.
     """
     shared = {"sharex": True, "sharey": True, "layout": "constrained"}
+    shared |= {"figsize": size, "FigureClass": Picture}
     new = ax is None
     with plt.rc_context(STYLE if new else PLAIN):
         if new:
-            figure, ax = plt.subplots(rows, figsize=size, **shared)
+            figure, ax = plt.subplots(rows, **shared)
             plt.close(figure)
         yield ax
         for one in np.ravel(ax):  # the powers on a logarithmic axis are mathematics

@@ -103,6 +103,11 @@ def test_the_hub_then_the_cache_then_offline(repositories, tmp_path, fault):
     ran = python(LOAD, home, NOWHERE, HF_HUB_OFFLINE="1", **AUTO)
     assert ran.returncode == 0, ran.stderr
     offline = ran.stdout.splitlines()
+    # Handed out to a class as a zip, which holds files where the cache has links.
+    zipped = shutil.make_archive(tmp_path / "handed out", "zip", home)
+    shutil.unpack_archive(zipped, tmp_path / "student")
+    again = python(LOAD, tmp_path / "student", NOWHERE, HF_HUB_OFFLINE="1", **AUTO)
+    assert again.stdout == ran.stdout, again.stderr
     what = "no network, the hub's model and corpus in the cache (HF_HUB_OFFLINE=1)"
     fault(what, offline[0])
     (first, questions), (second, questions_again) = asked

@@ -31,6 +31,11 @@ BY_OTHERS = {
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
+    "sphinx": ("Makefile", "sphinx"),
+    "myst-nb": ("book/conf.py", "myst_nb"),
+    "pydata-sphinx-theme": ("book/conf.py", "pydata_sphinx_theme"),
+    "sphinx-external-toc": ("book/conf.py", "sphinx_external_toc"),
+    "sphinx-mathjax-offline": ("book/conf.py", "sphinx-mathjax-offline"),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {

@@ -1,0 +1,129 @@
+"""The site that `make book` wrote, opened page by page from files, without a network."""
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.browser
+SITE = Path(__file__).resolve().parents[1] / "runs" / "book"
+OTHERS = ("search.html", "index.html")  # without a place in the order of pages
+PLAY = ("submission/histograms.html", "submission/next_token.html")
+WRITTEN = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if not path.relative_to(SITE).as_posix().startswith(("_", "submission/"))
+)
+# What takes longest, contrast, is measured where there is every kind of thing to read.
+KINDS = ["README.html", "notebooks/06_log_likelihood.html", "search.html"]
+KINDS += ["notebooks/exercises/solutions/exercise_02.html"]
+# What reaches beyond the page, or beyond a box that does not scroll.
+BEYOND = """() => {
+  const wide = document.documentElement.clientWidth;
+  const scrolls = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);
+  const held = one => {
+    for (let box = one.parentElement; box; box = box.parentElement)
+      if (scrolls(box)) return true;
+    return false;
+  };
+  const beyond = [...document.querySelectorAll(".bd-content *, .bd-header *")].filter(
+    one => one.checkVisibility() && !one.closest("svg, mjx-assistive-mml")
+      && one.getBoundingClientRect().right > wide + 0.5 && !held(one));
+  const page = document.documentElement.scrollWidth > wide ? ["the page"] : [];
+  return page.concat(beyond.map(one => one.outerHTML.slice(0, 150)));
+}"""
+UNSAID = """() => [...document.querySelectorAll("img")].filter(
+  one => !one.alt.trim()).map(one => one.outerHTML.slice(-150))"""
+UNDRAWN = """() => [...document.querySelectorAll(".math")].filter(
+  one => !one.querySelector("mjx-container svg") || one.querySelector("[data-mjx-error]")
+).map(one => one.textContent)"""
+
+
+@pytest.fixture(scope="module")
+def axe():
+    return pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+
+
+@pytest.fixture
+def opened(page):
+    """Open a page of the site from its file; errors and other hosts fail the test."""
+    if not WRITTEN:
+        pytest.skip("there is no site here: make book")
+    wrong = []
+    page.context.set_offline(True)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda one: one.type == "error" and wrong.append(one.text))
+    page.on(
+        "request",
+        lambda one: one.url.startswith(("http", "ws", "//")) and wrong.append(one.url),
+    )
+
+    def open_page(name):
+        page.goto((SITE / name).as_uri())
+        if page.locator(".math").count():
+            page.evaluate("MathJax.startup.promise")
+        return page
+
+    yield open_page
+    assert wrong == []
+
+
+def found(axe, page, **options):
+    """What axe finds: each rule that is broken, with the first place."""
+    options = {"preload": False, "resultTypes": ["violations"], **options}
+    broken = axe.run(page, options=options).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"]) for one in broken]
+
+
+@pytest.mark.parametrize("name", WRITTEN or ["none"])
+def test_each_page_is_read_by_anybody(opened, axe, name):
+    page = opened(name)
+    assert page.evaluate(UNSAID) == []
+    assert page.evaluate(UNDRAWN) == []
+    assert page.locator("a[rel~=next], a[rel~=prev], .prev-next-area a").count() or (
+        name in OTHERS
+    )
+    assert found(axe, page, rules={"color-contrast": {"enabled": False}}) == []
+    assert page.evaluate(BEYOND) == []
+    page.set_viewport_size({"width": 400, "height": 900})
+    page.wait_for_timeout(50)
+    assert page.evaluate(BEYOND) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", KINDS)
+def test_what_is_written_stands_out(opened, axe, name, scheme):
+    page = opened(name)
+    page.emulate_media(color_scheme=scheme)
+    color = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (color == "rgb(255, 255, 255)") == (scheme == "light")
+    contrast = {"runOnly": ["color-contrast"]}
+    assert found(axe, page, **contrast) == []
+
+
+def test_next_and_previous_lead_through_all_pages(opened):
+    page, seen = opened("index.html"), []
+    while page.locator("a.right-next").count():
+        page.locator("a.right-next").click()
+        seen.append(page.url.split("runs/book/")[1])
+        assert page.locator("a.left-prev").count()
+    assert set(seen) == {*WRITTEN} - {"README.html", "search.html", "index.html"}
+    assert len(seen) == len(set(seen))
+
+
+def test_a_word_is_found(opened):
+    page = opened("search.html?q=exposure")
+    first = page.locator("#search-results li a").first
+    first.wait_for()
+    names = page.locator("#search-results li a").all_inner_texts()
+    assert "10 · What a model remembers" in names
+
+
+@pytest.mark.parametrize("start", ["README.html", "notebooks/05_sampling.html"])
+@pytest.mark.parametrize("name", PLAY)
+def test_pages_to_play_with_open(opened, name, start):
+    page = opened(start)
+    links = page.locator(f"a[href$='{name}']")
+    assert links.count() and not page.locator("a[download][href$='.html']").count()
+    links.first.click()
+    page.wait_for_url(f"**/{name}")
+    page.locator("figure svg, #toy table").first.wait_for()

@@ -1,4 +1,4 @@
-"""The site that `make book` wrote, opened page by page from files, without a network."""
+"""The site that `make book` wrote, page by page from files, without a network."""
 
 import posixpath
 import re
@@ -27,7 +27,7 @@ BEYOND = """() => {
       if (scrolls(box)) return true;
     return false;
   };
-  const beyond = [...document.querySelectorAll(".bd-content *, .bd-header *")].filter(
+  const beyond = [...document.querySelectorAll("main article *, header *")].filter(
     one => one.checkVisibility() && !one.closest("svg, mjx-assistive-mml")
       && one.getBoundingClientRect().right > wide + 0.5 && !held(one));
   const page = document.documentElement.scrollWidth > wide ? ["the page"] : [];
@@ -36,8 +36,8 @@ BEYOND = """() => {
 UNSAID = """() => [...document.querySelectorAll("img")].filter(
   one => !one.alt.trim()).map(one => one.outerHTML.slice(-150))"""
 UNDRAWN = """() => [...document.querySelectorAll(".math")].filter(
-  one => !one.querySelector("mjx-container svg") || one.querySelector("[data-mjx-error]")
-).map(one => one.textContent)"""
+  one => !one.querySelector("mjx-container svg")
+    || one.querySelector("[data-mjx-error]")).map(one => one.textContent)"""
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,9 @@ def tab(chromium):
     context = chromium.new_context(
         viewport={"width": 1400, "height": 900}, offline=True
     )
-    tab, tab.wrong = context.new_page(), []
+    tab = context.new_page()
+    tab.set_default_timeout(120_000)  # what else runs here may be slow
+    tab.wrong = []
     tab.on("pageerror", lambda error: tab.wrong.append(str(error)))
     tab.on("console", lambda one: one.type == "error" and tab.wrong.append(one.text))
     near = ("file:", "data:", "blob:", "about:")

@@ -14,7 +14,7 @@ export AR_PROFILE := $(PROFILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lint test test-browser test-peers test-index test-slow verify bench lab refresh exercises handout clean new
+.PHONY: help run lint test test-browser test-peers test-index test-slow verify bench lab refresh exercises handout book clean new
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -33,7 +33,7 @@ lint: .venv/test    ## formatting, style, layers of imports, lines of each room
 test: .venv/test    ## unit tests, and every notebook against its outputs, offline
 	@$(PY) -m pytest -n 2 --dist loadscope
 
-test-browser: .venv/test ## what is shown, used and read in a real Chromium (skipped where there is none)
+test-browser: .venv/test book ## what is shown, used and read in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser
 	@$(PY) -m pytest -m browser -rs tests
 
@@ -53,6 +53,17 @@ verify: .venv/test  ## run the classroom profile again and compare with submissi
 bench: .venv/ready  ## this project beside its peers, ratios from one run
 	@$(PIP) --group browser
 	@$(PY) -m benchmarks
+
+# Notebooks are shown as they were committed. Sphinx would make downloads of the pages to
+# play with: they are linked by <a>, and copied.
+book: .venv/ready   ## the series as a site to read without installing, in runs/book
+	@$(PIP) --group book
+	@rm -rf runs/book
+	@$(PY) -m sphinx -q -W --keep-going -E -c book -d runs/doctrees . runs/book
+	@mkdir runs/book/submission
+	@cp submission/*.html submission/failure.png runs/book/submission
+	@cp runs/book/README.html runs/book/index.html
+	@echo "Open runs/book/index.html in a browser."
 
 lab: .venv/ready    ## open the notebooks in JupyterLab
 	@$(PY) -m jupyter lab notebooks

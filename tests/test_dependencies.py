@@ -33,6 +33,11 @@ BY_OTHERS = {
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
     "uv": ("tests/test_dependencies.py", '"uv"'),
+    "sphinx": ("Makefile", "sphinx"),
+    "myst-nb": ("book/conf.py", "myst_nb"),
+    "pydata-sphinx-theme": ("book/conf.py", "pydata_sphinx_theme"),
+    "sphinx-external-toc": ("book/conf.py", "sphinx_external_toc"),
+    "sphinx-mathjax-offline": ("book/conf.py", "sphinx-mathjax-offline"),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {

@@ -31,6 +31,7 @@ BY_OTHERS = {
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
+    "sphinx-revealjs": ("book/lecture.py", "sphinx-revealjs"),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {

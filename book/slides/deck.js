@@ -36,6 +36,7 @@ function turn({ key }) {
 
 Reveal.on("ready", play);
 Reveal.on("slidechanged", play);
+if (narrow.matches) document.body.tabIndex = 0; // it scrolls, by keys as well
 narrow.onchange = () => Reveal.configure(size());
 Reveal.initialize({
   ...size(),

@@ -14,7 +14,7 @@ export AR_PROFILE := $(PROFILE)
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run lint test test-browser test-peers test-index test-slow verify bench lab refresh exercises handout book clean new
+.PHONY: help run lint test test-browser test-peers test-index test-slow verify bench lab refresh exercises handout book slides clean new
 
 help:               ## say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/'
@@ -105,6 +105,10 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 		$(if $(SETTINGS),'$(SETTINGS)') > $(HANDOUT)/settings.toml
 	@cd runs/handout && "$(CURDIR)/$(PY)" -m zipfile -c likelihood.zip likelihood
 	@echo "Hand out runs/handout/likelihood.zip, with these settings:" && cat $(HANDOUT)/settings.toml
+
+slides: .venv/ready ## runs/slides/lecture.html: the lecture of 90 minutes, one file that needs no network
+	@$(PY) -m pip install -q --no-deps --group slides
+	@$(PY) book/lecture.py
 
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/
 	rm -rf runs

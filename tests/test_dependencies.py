@@ -38,6 +38,7 @@ BY_OTHERS = {
     "pydata-sphinx-theme": ("book/conf.py", "pydata_sphinx_theme"),
     "sphinx-external-toc": ("book/conf.py", "sphinx_external_toc"),
     "sphinx-mathjax-offline": ("book/conf.py", "sphinx-mathjax-offline"),
+    "sphinx-revealjs": ("book/lecture.py", "sphinx-revealjs"),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {

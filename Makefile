@@ -56,12 +56,17 @@ bench: .venv/ready  ## this project beside its peers, ratios from one run
 
 # Notebooks are shown as they were committed. Sphinx would make downloads of the pages to
 # play with: they are linked by <a>, and copied.
-book: .venv/ready   ## the series as a site to read without installing, in runs/book
+slides: .venv/ready ## runs/slides/lecture.html: the lecture of 90 minutes, one file that needs no network
+	@$(PY) -m pip install -q --no-deps --group slides
+	@$(PY) book/lecture.py
+
+book: slides        ## the series as a site to read without installing, in runs/book
 	@$(PIP) --group book
 	@rm -rf runs/book
 	@$(PY) -m sphinx -q -W --keep-going -E -c book -d runs/doctrees . runs/book
 	@mkdir runs/book/submission
 	@cp submission/*.html submission/failure.png runs/book/submission
+	@cp runs/slides/lecture.html runs/book/submission
 	@cp runs/book/README.html runs/book/index.html
 	@echo "Open runs/book/index.html in a browser."
 
@@ -105,10 +110,6 @@ handout: .venv/ready ## runs/handout/likelihood.zip for a class (BASE=, NEURIPS=
 		$(if $(SETTINGS),'$(SETTINGS)') > $(HANDOUT)/settings.toml
 	@cd runs/handout && "$(CURDIR)/$(PY)" -m zipfile -c likelihood.zip likelihood
 	@echo "Hand out runs/handout/likelihood.zip, with these settings:" && cat $(HANDOUT)/settings.toml
-
-slides: .venv/ready ## runs/slides/lecture.html: the lecture of 90 minutes, one file that needs no network
-	@$(PY) -m pip install -q --no-deps --group slides
-	@$(PY) book/lecture.py
 
 clean:              ## remove models, checkpoints and executed notebooks, but not submission/
 	rm -rf runs

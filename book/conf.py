@@ -46,5 +46,6 @@ html_theme_options = {
 }
 html_sidebars = {"**": ["series.html"]}
 html_context = {"default_mode": "auto"}
+html_show_search_summary = False  # it would ask for pages, which no file may
 html_copy_source = False
 html_use_index = False

@@ -35,6 +35,7 @@ test: .venv/test    ## unit tests, and every notebook against its outputs, offli
 
 test-browser: .venv/test book ## what is shown, used and read in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser
+	@$(PY) -m pip install -q --no-deps --group slides
 	@$(PY) -m pytest -m browser -rs tests
 
 test-peers: .venv/test ## our scores beside those of lm-evaluation-harness and minicons (minutes)

@@ -130,7 +130,7 @@ def turn_to(page, number):
     page.wait_for_timeout(100)
     if page.locator("section.present iframe").count():
         inside = page.frame_locator("section.present iframe")
-        inside.locator("table:visible, svg:visible").first.wait_for()
+        inside.locator("[role=status]:visible").first.wait_for()
 
 
 @pytest.mark.browser

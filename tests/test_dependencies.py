@@ -208,14 +208,15 @@ def resolved(platform, python, *what):
 @pytest.mark.parametrize("platform", ["linux", "macos", "windows"])
 def test_every_system_gets_what_was_tested(platform, python):
     """With the first release of each Python, so that every later one will do."""
-    found = resolved(platform, python, "--extra=teach", "--group=test")
+    groups = [f"--group={name}" for name in ("test", "browser", "book")]
+    found = resolved(platform, python, "--extra=teach", *groups)
     by_torch = "nvidia-", "cuda-", "triton"
     unpinned = {
         name: version
         for name, version in found.items()
         if PINNED.get(name) != version and not name.startswith(by_torch)
     }
-    assert unpinned == {} and declared("test", "teach") <= found.keys()
+    assert unpinned == {} and declared("test", "book", "teach") <= found.keys()
     assert (platform == "linux") == any(name.startswith(by_torch) for name in found)
     packaged = resolved(platform, python, "--no-deps", "--group=packaged")
     assert declared("packaged") <= packaged.keys()

@@ -68,3 +68,22 @@ def run_all_cells(page, shown):
             break
     shown.wait_for(timeout=1000)
     page.locator(idle).first.wait_for()
+
+
+# Of the slide that is shown: what reaches beyond it, a page's own contents aside.
+BEYOND = """() => {
+  const slide = Reveal.getCurrentSlide();
+  const frame = slide.getBoundingClientRect();
+  const seen = [...slide.querySelectorAll("*")].filter(
+    one => one.checkVisibility() && !one.closest("aside, .minutes"));
+  return seen.filter(one => {
+    const {left, right, top, bottom} = one.getBoundingClientRect();
+    return left < frame.left - 1 || right > frame.right + 1
+      || top < frame.top - 1 || bottom > frame.bottom + 1;
+  }).map(one => one.outerHTML.slice(0, 150));
+}"""
+
+
+def overflowing(page):
+    """What of the slide that is shown is cut off, or lies below its lower edge."""
+    return page.evaluate(BEYOND)

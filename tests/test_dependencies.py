@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import json
+import os
 import re
 import subprocess
 import sys
@@ -31,11 +32,13 @@ BY_OTHERS = {
     "lm-eval": ("benchmarks/scoring.py", "lm_eval"),
     "minicons": ("benchmarks/scoring.py", "minicons"),
     "nbgrader": ("Makefile", "nbgrader"),
+    "uv": ("tests/test_dependencies.py", '"uv"'),
     "sphinx": ("Makefile", "sphinx"),
     "myst-nb": ("book/conf.py", "myst_nb"),
     "pydata-sphinx-theme": ("book/conf.py", "pydata_sphinx_theme"),
     "sphinx-external-toc": ("book/conf.py", "sphinx_external_toc"),
     "sphinx-mathjax-offline": ("book/conf.py", "sphinx-mathjax-offline"),
+    "sphinx-revealjs": ("book/lecture.py", "sphinx-revealjs"),
 }
 # Imported, and declared through a package that is nothing without it.
 BROUGHT = {
@@ -49,6 +52,7 @@ BROUGHT = {
     "scipy": "scikit-learn",
     "threadpoolctl": "scikit-learn",
 }
+PYTHONS = ["3.11", "3.12", "3.13"]
 TESTS = list((ROOT / "tests").rglob("*.py"))
 OWN = {"helpers", "benchmarks", *(path.stem for path in TESTS)}
 OWN |= {path.parent.name for path in TESTS}
@@ -144,13 +148,77 @@ def test_every_line_says_what_it_is_for():
             assert "# " in item, item
 
 
-def test_what_is_installed_is_what_was_tested():
-    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+def test_everyone_names_the_same_pythons():
+    says = {
+        "pyproject.toml": 'requires-python = ">=3.11,<3.14"',
+        "Makefile": " | ".join(f"*{python}" for python in PYTHONS),
+        "README.md": "Python 3.11, 3.12 or 3.13",
+        ".github/workflows/test.yml": f"python: {json.dumps(PYTHONS)}",
+    }
+    for path, words in says.items():
+        assert words in (ROOT / path).read_text(encoding="utf-8"), path
+
+
+def test_the_workflow_runs_the_lines_of_the_readme():
+    """Those for Windows; those with make are short enough to be read."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(\.venv\\Scripts\\python .*?)(?: +# .*)?$", readme, re.M)
+    workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text("utf-8")
+    assert sum(f"run: {line}\n" in workflow for line in lines) == len(lines) - 1 == 6
+    (interactive,) = [line for line in lines if f"run: {line}\n" not in workflow]
+    assert "jupyter lab" in interactive
+
+
+def pins_of(text):
+    """The lines name==version of a text: {name: version}."""
     pins = re.findall(r"^([\w.-]+)==(\S+)$", text, re.M)
-    pinned = {plain(name): version for name, version in pins}
+    return {plain(name): version for name, version in pins}
+
+
+PINNED = pins_of((ROOT / "constraints.txt").read_text(encoding="utf-8"))
+
+
+def test_what_is_installed_is_what_was_tested():
     for name in declared():
-        assert name in pinned, f"{name} is not in constraints.txt"
-        assert importlib.metadata.version(name).split("+")[0] == pinned[name], name
+        assert name in PINNED, f"{name} is not in constraints.txt"
+        assert importlib.metadata.version(name).split("+")[0] == PINNED[name], name
+
+
+def resolved(platform, python, *what):
+    """What an index has for a system and a Python, as wheels: {name: version}."""
+    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", *what]
+    command += ["--constraints=constraints.txt", "--only-binary=:all:"]
+    command += [f"--python-platform={platform}", f"--python-version={python}"]
+    command += [f"--python={sys.executable}", "pyproject.toml"]
+    ran = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"},  # torch's oldest
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if "Failed to fetch" in ran.stderr:
+        pytest.skip("no package index can be reached")
+    assert ran.returncode == 0, ran.stderr
+    return pins_of(ran.stdout)
+
+
+@pytest.mark.index
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("platform", ["linux", "macos", "windows"])
+def test_every_system_gets_what_was_tested(platform, python):
+    """With the first release of each Python, so that every later one will do."""
+    found = resolved(platform, python, "--extra=teach", "--group=test")
+    by_torch = "nvidia-", "cuda-", "triton"
+    unpinned = {
+        name: version
+        for name, version in found.items()
+        if PINNED.get(name) != version and not name.startswith(by_torch)
+    }
+    assert unpinned == {} and declared("test", "teach") <= found.keys()
+    assert (platform == "linux") == any(name.startswith(by_torch) for name in found)
+    packaged = resolved(platform, python, "--no-deps", "--group=packaged")
+    assert declared("packaged") <= packaged.keys()
 
 
 @pytest.mark.parametrize(

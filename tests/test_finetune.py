@@ -234,6 +234,8 @@ def doomed(point, folder):
 
 def killed_at(point, folder):
     """A process from a server that has imported everything: it starts at once."""
+    if os.name == "nt":
+        pytest.skip("Windows has no fork server, and no SIGKILL")
     processes = multiprocessing.get_context("forkserver")
     processes.set_forkserver_preload(["helpers.finetune"])
     process = processes.Process(target=doomed, args=(point, folder))

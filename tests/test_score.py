@@ -57,6 +57,8 @@ def tuned(runs):
 
 def in_a_process(target, *arguments):
     """Run a function in a process of its own; the status with which it ends."""
+    if os.name == "nt":
+        pytest.skip("Windows has no fork server")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["helpers.score"])  # imports once
     process = server.Process(target=target, args=arguments)

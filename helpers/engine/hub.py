@@ -91,6 +91,8 @@ def fetch(repo: str, kind: str, revision: str | None = None) -> Path:
 def _cached(repo: str, kind: str, revision: str | None) -> Path | None:
     """The folder of a commit of which the cache lacks nothing."""
     home = Path(constants.HF_HUB_CACHE, f"{kind}s--{repo.replace('/', '--')}")
+    if not home.exists():  # glob may raise for a name that cannot be a folder's
+        return None
     for folder in home.glob(f"snapshots/{revision or '*'}"):
         # Another program may have fetched a model, or a part of it, and noted nothing.
         names = ["config.json", "tokenizer.json", "model.safetensors"]

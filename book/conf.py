@@ -37,6 +37,7 @@ html_css_files = ["book.css"]
 html_theme = "pydata_sphinx_theme"  # the one of three with which axe found no fault
 html_theme_options = {
     "logo": {"text": "What is likely?"},
+    "search_bar_text": "Search",
     "navbar_center": [],
     "navbar_end": ["theme-switcher"],
     "article_header_start": [],

@@ -17,7 +17,7 @@ const only = (part) => `<style>
   body { display: flex; flex-direction: column }
   header { order: 1 }
   section { border: 0; padding: 0 }
-  @media (min-width: 600px) { :root { zoom: ${ZOOM[part] ?? 1.45} } }
+  @media (min-width: 600px) { body { zoom: ${ZOOM[part] ?? 1.45} } }
 </style>`;
 
 function play() {

@@ -7,7 +7,7 @@ PY := .venv/bin/python
 SHELL := bash
 PIP := PYTHONWARNINGS=ignore $(PY) -m pip install $(shell test -t 2 || echo -q) -c constraints.txt
 LAST_LINE := | { while read -r line; do printf '\r\033[K%.79s' "$$line"; done; printf '\r\033[K'; }
-CODE := conftest.py helpers tests benchmarks notebooks
+CODE := conftest.py helpers tests benchmarks book notebooks
 # Set only where one is named: what the environment says wins over settings.toml.
 ifneq ($(PROFILE),)
 export AR_PROFILE := $(PROFILE)

@@ -1589,7 +1589,8 @@ def test_nbgrader_gives_partial_credit_and_none_for_another_check(tmp_path):
     paths = {"PATH": f"{bins}{os.pathsep}{os.environ['PATH']}"}
 
     def nbgrader(command):
-        arguments = [bins / "nbgrader", command, "week"]
+        patient = "--Execute.iopub_timeout=60"  # for an import; of itself it waits 4 s
+        arguments = [bins / "nbgrader", command, "week", patient]
         run = {"cwd": tmp_path, "env": os.environ | paths, "capture_output": True}
         done = subprocess.run(arguments, text=True, check=False, **run)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -35,7 +35,6 @@ test: .venv/test    ## unit tests, and every notebook against its outputs, offli
 
 test-browser: .venv/test book ## what is shown, used and read in a real Chromium (skipped where there is none)
 	@$(PIP) --group browser
-	@$(PY) -m pip install -q --no-deps --group slides
 	@$(PY) -m pytest -m browser -rs tests
 
 test-peers: .venv/test ## our scores beside those of lm-evaluation-harness and minicons (minutes)
@@ -55,12 +54,12 @@ bench: .venv/ready  ## this project beside its peers, ratios from one run
 	@$(PIP) --group browser
 	@$(PY) -m benchmarks
 
-# Notebooks are shown as they were committed. Sphinx would make downloads of the pages to
-# play with: they are linked by <a>, and copied.
 slides: .venv/ready ## runs/slides/lecture.html: the lecture of 90 minutes, one file that needs no network
 	@$(PY) -m pip install -q --no-deps --group slides
 	@$(PY) book/lecture.py
 
+# Notebooks are shown as they were committed. Sphinx would make downloads of the pages to
+# play with: they are linked by <a>, and copied.
 book: slides        ## the series as a site to read without installing, in runs/book
 	@$(PIP) --group book
 	@rm -rf runs/book

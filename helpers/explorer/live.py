@@ -2,6 +2,7 @@
 
 import base64
 import html
+import io
 import math
 import re
 from collections.abc import Mapping
@@ -11,10 +12,10 @@ from pathlib import Path
 import ipywidgets as w
 import pandas as pd
 import torch
+from matplotlib.figure import Figure
 
 from helpers import config, likelihood, ood, plots, sampling, submission
 from helpers.engine import decoding, files
-from helpers.explorer.page import png
 from helpers.models import LanguageModel
 from helpers.plots import style
 
@@ -254,6 +255,13 @@ def place(found: dict[str, pd.DataFrame], scores: pd.DataFrame) -> str:
         title=said,
     )
     return image(said, png(figure))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG, to be shown below a cell."""
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=90)
+    return picture.getvalue()
 
 
 def image(said: str, picture: bytes) -> str:

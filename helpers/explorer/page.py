@@ -1,14 +1,12 @@
 """The explorer: a page that needs no network, shown in a notebook or kept as a file."""
 
 import html
-import io
 import json
 import math
 from pathlib import Path
 from string import Template
 
 import pandas as pd
-from matplotlib.figure import Figure
 
 from helpers import config, submission
 from helpers.engine import files
@@ -48,13 +46,6 @@ def explore(scores: pd.DataFrame, note: str = "") -> None:
     display(figure)
     live = {"text/html": FRAME.format(html.escape(page)), "text/plain": "The explorer"}
     display(live, raw=True)
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as a PNG, to be shown below a cell."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=90)
-    return picture.getvalue()
 
 
 def explorer_page(scores: pd.DataFrame, note: str) -> str:
